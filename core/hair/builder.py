@@ -8,6 +8,7 @@ import numpy as np
 from ..geometry.frames import Camera, HeadPose
 from ..geometry.mesh import triangle_normals
 from ..geometry.visibility import ramp
+from ..image.sampling import sample_image
 from ..runtime.timing import Clock
 from ..segmentation.segments import Segmentation, SegmentClass
 from ..template.regions import Regions, at_ears
@@ -20,7 +21,7 @@ from .flow import build_flow, facing, image_orientation
 from .further_photos import HairPhoto, further_maps
 from .groom import HairGroom, HairShell, HairStrands
 from .hairline import hairline_strokes
-from .masks import HairMaps, hair_maps, sample
+from .masks import HairMaps, hair_maps
 from .scalp import Scalp, measure_scalp
 from .settings import HairSettings
 from .shell_mesh import NEAR_EARS, NEAR_SKIN, ShellMesh, extract_shell, out_of_skin
@@ -308,7 +309,7 @@ def _visible_fraction(shells: list[HairShell]) -> float:
 def _visible(maps: HairMaps, mesh: ShellMesh) -> np.ndarray:
     """(N,) 0..1: how far the lines of the photo are those of each vertex."""
     pixels, _ = maps.pixels_of(mesh.vertices)
-    inside = sample(maps.outline, pixels) > 0
+    inside = sample_image(maps.outline, pixels) > 0
     facing_camera = ramp(facing(maps, mesh.vertices, mesh.normals), *FACING)
     return np.asarray(inside * facing_camera * ~mesh.inner)
 

@@ -4,10 +4,11 @@ import numpy as np
 
 from ..geometry.mesh import unit_vectors
 from ..geometry.visibility import ramp
+from ..image.sampling import sample_image
 from .coloring import HairColors
 from .flow import Flow
 from .groom import HairCards
-from .masks import HairMaps, sample
+from .masks import HairMaps
 from .scalp import Scalp
 from .settings import HairSettings
 from .shell_mesh import NEAR_SKIN, out_of_skin
@@ -355,7 +356,7 @@ def _edge(
         flat = edge.reshape(-1, 3)
         field = volume.grid.sample(volume.field, flat)
         pixels, depth = maps.pixels_of(flat)
-        within = sample(maps.outline, pixels) + hidden_by(maps, pixels, depth) * OUTLINE_MARGIN
+        within = sample_image(maps.outline, pixels) + hidden_by(maps, pixels, depth) * OUTLINE_MARGIN
         inside = (np.minimum(field + OVERHANG, within) > 0).reshape(edge.shape[:2])
         best = np.where(inside[..., None], edge, best)
     return best

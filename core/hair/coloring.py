@@ -10,8 +10,9 @@ from scipy.spatial import cKDTree
 from ..geometry.closest_point import SEARCH_THREADS
 from ..geometry.visibility import depth_map, front_facing, ramp, surrounding_pixels, unoccluded
 from ..image.color import linear_to_srgb, srgb_to_linear
+from ..image.sampling import sample_image
 from .flow import facing
-from .masks import LIGHT_FLOOR, SIZE, HairMaps, log_light, sample
+from .masks import LIGHT_FLOOR, SIZE, HairMaps, log_light
 from .shell_mesh import ShellMesh
 
 #: Distances from the outline, meters, between which the photo's pixels begin to be hair alone.
@@ -162,7 +163,7 @@ class HairColors:
         depth, _ = depth_map(pixels, distance.astype(np.float64), triangles, SIZE)
         depth = np.minimum(depth, maps.depth)
         # What is completed takes after hair that is far from the background.
-        inside = sample(maps.hull, pixels) > DEEP_INSIDE
+        inside = sample_image(maps.hull, pixels) > DEEP_INSIDE
         visible = _visibility(maps, depth, mesh.vertices, mesh.normals) * ~mesh.inner > 0.5
         visible = visible & inside if (visible & inside).sum() > NEIGHBORS else visible
         if not visible.any():
@@ -176,7 +177,7 @@ class HairColors:
             contrast,
             lock_contrast,
             cKDTree(mesh.vertices[visible], balanced_tree=False, compact_nodes=False),
-            sample(smooth, pixels[visible]),
+            sample_image(smooth, pixels[visible]),
         )
 
     def visibility(self, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
@@ -211,7 +212,7 @@ class HairColors:
         pixels, distance = self.maps.pixels_of(points)
         around, _ = surrounding_pixels(pixels, self.depth.shape)
         visible = unoccluded(self.depth, around, distance, TOLERANCE) > 0
-        return np.where(visible, sample(self.maps.hairline, pixels), np.inf)
+        return np.where(visible, sample_image(self.maps.hairline, pixels), np.inf)
 
     def photo_at(self, points: np.ndarray, visible: np.ndarray) -> np.ndarray:
         """Colors with strands, as far as the photos show any.
@@ -231,7 +232,7 @@ class HairColors:
         weight = visible / np.maximum(visible.sum(1, keepdims=True), 1e-9)
         for view, picture, part in zip((self, *self.further), pictures, weight.T, strict=True):
             pixels, _ = view.maps.pixels_of(points)
-            total += sample(picture, pixels) * part[:, None].astype(np.float32)
+            total += sample_image(picture, pixels) * part[:, None].astype(np.float32)
         return total
 
     def completed(self, points: np.ndarray) -> np.ndarray:
@@ -272,8 +273,8 @@ def _visibility(maps: HairMaps, depth: np.ndarray, points: np.ndarray, normals: 
     visible = unoccluded(depth, around, distance, TOLERANCE)
     visible = visible * ramp(facing(maps, points, normals), *COSINES)
     inside = ((pixels > 0) & (pixels < SIZE - 1)).all(1)
-    visible = visible * ramp(sample(maps.hull, pixels), *FROM_BACKGROUND)
-    return np.asarray(visible * inside * ramp(sample(maps.outline, pixels), -0.002, 0.001))
+    visible = visible * ramp(sample_image(maps.hull, pixels), *FROM_BACKGROUND)
+    return np.asarray(visible * inside * ramp(sample_image(maps.outline, pixels), -0.002, 0.001))
 
 
 def hair_alone(maps: HairMaps) -> tuple[np.ndarray, np.ndarray]:

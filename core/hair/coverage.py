@@ -3,7 +3,8 @@
 import cv2
 import numpy as np
 
-from .masks import SIZE, HairMaps, sample
+from ..image.sampling import sample_image
+from .masks import SIZE, HairMaps
 
 #: Side of the squares of pixels that are looked at together: less than a cell of the volume.
 SQUARE = 2
@@ -46,4 +47,4 @@ def covering(
     lost = cv2.dilate(lost, np.ones((2 * ADDED + 1, 2 * ADDED + 1), np.uint8))
     kept = cv2.blur(lost.astype(np.float32), (5, 5))
     at = (pixels - SQUARE // 2) / np.float32(SQUARE)
-    return np.asarray(np.maximum(field, construction - FADE * (1 - sample(kept, at))), np.float32)
+    return np.asarray(np.maximum(field, construction - FADE * (1 - sample_image(kept, at))), np.float32)

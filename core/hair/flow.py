@@ -14,8 +14,9 @@ from scipy.ndimage import gaussian_filter
 
 from ..geometry.mesh import perpendicular_part, unit_vectors
 from ..geometry.visibility import ramp, ray_cosines
+from ..image.sampling import sample_image
 from .grid import Grid
-from .masks import HairMaps, sample
+from .masks import HairMaps
 from .volume import HairVolume
 from .volume_network import HairPrediction
 
@@ -169,7 +170,9 @@ def _seen_tangents(
     """(N, 3) tangents of a surface that show as a photo's lines, and (N,) how clear these are."""
     double, clear = lines
     pixels, _ = maps.pixels_of(vertices)
-    return _lifted(maps, vertices, normals, sample(double, pixels)), visible * sample(clear, pixels)
+    return _lifted(maps, vertices, normals, sample_image(double, pixels)), visible * sample_image(
+        clear, pixels
+    )
 
 
 def usual_flow(points: np.ndarray, normals: np.ndarray, style: str, parting: float) -> np.ndarray:

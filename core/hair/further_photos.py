@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..geometry.frames import Camera, HeadPose
+from ..image.sampling import sample_image
 from ..segmentation.segments import Segmentation, SegmentClass
-from .masks import HairMaps, hair_maps, sample
+from .masks import HairMaps, hair_maps
 from .skin import Skin
 
 #: Photos that are used beside the main one, at most, and the least angle, degrees, between the directions
@@ -98,10 +99,10 @@ def agreement(one: HairMaps, other: HairMaps, vertices: np.ndarray) -> float:
     hair, clear = [], np.ones(len(vertices), bool)
     for maps in (one, other):
         pixels, depth = maps.pixels_of(vertices)
-        outline = sample(maps.outline, pixels)
-        near = sample(np.where(np.isfinite(maps.depth), maps.depth, np.float32(0)), pixels)
+        outline = sample_image(maps.outline, pixels)
+        near = sample_image(np.where(np.isfinite(maps.depth), maps.depth, np.float32(0)), pixels)
         clear &= (depth < near + TOLERANCE) & (np.abs(outline) > OUTLINE_MARGIN)
-        clear &= sample(maps.hidden.astype(np.float32), pixels) < 0.5
+        clear &= sample_image(maps.hidden.astype(np.float32), pixels) < 0.5
         hair.append(outline > 0)
     if clear.sum() < FEWEST:
         return 0.0

@@ -7,7 +7,8 @@ seen.
 
 import numpy as np
 
-from .masks import HairMaps, sample
+from ..image.sampling import sample_image
+from .masks import HairMaps
 from .volume import Billboard
 
 #: Distance of the points that are looked at, and how far they go below the head and to each side, meters.
@@ -54,7 +55,7 @@ def lower_end(maps: HairMaps, billboard: Billboard) -> float:
     in_picture = ((pixels > 0) & (pixels < size - 1)).all(1).reshape(shape)
 
     def shown(picture: np.ndarray) -> np.ndarray:
-        return (sample(picture.astype(np.float32), pixels) > 0.5).reshape(shape) & in_picture
+        return (sample_image(picture.astype(np.float32), pixels) > 0.5).reshape(shape) & in_picture
 
     head = shown(np.isfinite(maps.depth))
     hair = shown(maps.mask) & ~head

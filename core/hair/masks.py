@@ -9,7 +9,6 @@ from ..geometry.frames import AffineFrame, Camera, HeadPose, compose_affine
 from ..geometry.visibility import depth_map
 from ..image.color import srgb_to_linear
 from ..image.crop import cut_crop
-from ..image.sampling import sample_image
 from ..segmentation.segments import SEGMENT_PX_METERS, SEGMENT_SIZE, Segmentation, SegmentClass
 
 #: Pixels of the pictures for one of the segment frame: outlines are finer than the network's pixels.
@@ -304,16 +303,3 @@ def without_spots(mask: np.ndarray) -> np.ndarray:
 
 def _enlarged(values: np.ndarray) -> np.ndarray:
     return cv2.resize(np.ascontiguousarray(values), (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
-
-
-def sample(picture: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """Values of a picture, bilinear.
-
-    Args:
-        picture: (H, W) or (H, W, C).
-        pixels: (N, 2), x and y.
-
-    Returns:
-        (N,) or (N, C).
-    """
-    return sample_image(picture, pixels)

@@ -8,7 +8,8 @@ from scipy.spatial import cKDTree
 from ..geometry.closest_point import SEARCH_THREADS
 from ..geometry.mesh import neighbor_mean, perpendicular_part, unit_vectors
 from ..geometry.visibility import ramp
-from .masks import HairMaps, sample
+from ..image.sampling import sample_image
+from .masks import HairMaps
 from .rise import LINE_HEIGHT, rise
 from .scalp import Scalp
 from .skin import Skin
@@ -157,7 +158,7 @@ def thinned(
         pixels, depth = maps.pixels_of(points)
         cosine = -(rays * normals).sum(1)
         seen = (1 - hidden_by(maps, pixels, depth)) * ramp(cosine, 0.0, LEAST_COSINE)
-        in_photo = np.where(seen > 0.5, sample(maps.hairline, pixels), np.inf)
+        in_photo = np.where(seen > 0.5, sample_image(maps.hairline, pixels), np.inf)
         within = np.minimum(inside, in_photo)
         least = RIM_HEIGHT + (LINE_HEIGHT - RIM_HEIGHT) * ramp(within, 0.0, VOLUME_FROM)
         excess = np.maximum(height - rise(within) - least, 0) * lying

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..geometry.visibility import ramp, ray_cosines, surrounding_pixels, unoccluded
+from ..image.sampling import sample_image
 from ..template.regions import Regions
 from ..texture.inpainting import SmoothCompletion
-from .masks import HairMaps, sample
+from .masks import HairMaps
 from .skin import Skin
 
 #: Cosine between normal and ray up to which a vertex is on the outline, where the hair's thickness shows.
@@ -82,7 +83,7 @@ class _Sight:
         cosine = ray_cosines(maps.pose.head_to_camera(vertices), normals @ maps.pose.rotation.T)
         around, _ = surrounding_pixels(pixels, maps.mask.shape)
         visible = unoccluded(maps.depth, around, depth, VISIBLE_TOLERANCE) * ramp(cosine, 0.2, 0.5)
-        visible = visible * (sample(maps.hidden.astype(np.float32), pixels) < 0.5)
+        visible = visible * (sample_image(maps.hidden.astype(np.float32), pixels) < 0.5)
         return cls(maps, pixels, cosine, visible)
 
 
@@ -113,7 +114,7 @@ def measure_scalp(
     presence = _presence(sights, regions, completion, covered)
     thickness = _thickness(sights, skin, regions, completion)
     # In front the hair gets thinner toward its hairline.
-    inside = np.maximum(sample(maps.hairline, pixels), 0)
+    inside = np.maximum(sample_image(maps.hairline, pixels), 0)
     rounded = np.sqrt(np.clip(inside / (1.2 * thickness + 0.006), 0, 1))
     tapered = HAIRLINE_THICKNESS + (thickness - HAIRLINE_THICKNESS) * rounded
     facing = ramp(cosine, 0.0, OUTLINE_COSINE) * (visible > 0)
@@ -135,7 +136,7 @@ def _presence(
     values = np.zeros_like(total)
     for sight in sights:
         # Beyond the outline, too: vertices are far apart, and the outline itself ends the hair.
-        inside = ramp(sample(sight.maps.outline, sight.pixels), -OUTLINE_REACH, 0.001)
+        inside = ramp(sample_image(sight.maps.outline, sight.pixels), -OUTLINE_REACH, 0.001)
         own = sight.visible * (1 - np.minimum(total, 1))
         values, total = values + inside * own, total + own
     prior = regions.scalp * (0.0 if covered else 1.0)
@@ -173,9 +174,11 @@ def _outline_thickness(
     steps = THICKNESS_STEPS
     points = skin.vertices[chosen, None] + steps[None, :, None] * skin.normals[chosen, None]
     pixels, _ = maps.pixels_of(points.reshape(-1, 3))
-    hull = sample(maps.hull, pixels).reshape(len(chosen), len(steps))
-    mask = sample(maps.outline, pixels).reshape(hull.shape)
-    beside = ~np.isfinite(sample(np.where(np.isfinite(maps.depth), 0, np.inf).astype(np.float32), pixels))
+    hull = sample_image(maps.hull, pixels).reshape(len(chosen), len(steps))
+    mask = sample_image(maps.outline, pixels).reshape(hull.shape)
+    beside = ~np.isfinite(
+        sample_image(np.where(np.isfinite(maps.depth), 0, np.inf).astype(np.float32), pixels)
+    )
     beside = beside.reshape(hull.shape)
     ended = (hull < 0) | (beside & (mask < 0))
     first = np.where(ended.any(1), ended.argmax(1), len(steps) - 1)

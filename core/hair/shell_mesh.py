@@ -9,8 +9,9 @@ from scipy.sparse.csgraph import connected_components
 from ..geometry.decimation import cluster_vertices
 from ..geometry.mesh import neighbor_mean, shading_normals, unit_vectors, vertex_normals
 from ..geometry.visibility import ramp, ray_cosines
+from ..image.sampling import sample_image
 from ..template.regions import at_ears
-from .masks import HairMaps, sample
+from .masks import HairMaps
 from .rim import Rim, thinned
 from .skin import Skin
 from .volume import BELOW_SKIN, HairVolume, hidden_by
@@ -192,7 +193,7 @@ def _inset(
     thick = _thickness(volume, vertices, normals)
     inset = np.clip(INSET_FRACTION * thick, 0, MOST_INSET)
     # Not where it is the photo's outline.
-    inset *= ramp(sample(maps.hull, maps.pixels_of(vertices)[0]), *INSET_FROM)
+    inset *= ramp(sample_image(maps.hull, maps.pixels_of(vertices)[0]), *INSET_FROM)
     # The field goes on below the skin, so the thickness of cropped hair says too much.
     return np.minimum(inset, np.maximum(clearance - SKIN_CLEARANCE, 0))
 
@@ -305,13 +306,13 @@ def _faired(vertices: np.ndarray, mean: csr_matrix, weight: np.ndarray, rounds: 
 def _to_outline(points: np.ndarray, normals: np.ndarray, maps: HairMaps) -> np.ndarray:
     """(N, 3) how far points of the skin are from the photo's outline, along the skin, where it is near."""
     pixels, depth = maps.pixels_of(points)
-    value = sample(maps.outline, pixels)
+    value = sample_image(maps.outline, pixels)
     first = np.cross(normals, np.where(np.abs(normals[:, :1]) < 0.9, [1.0, 0, 0], [0, 1.0, 0]))
     first = unit_vectors(first)
     gradient = np.zeros_like(points)
     for axis in (first, np.cross(normals, first)):
-        ahead = sample(maps.outline, maps.pixels_of(points + RIM_STEP * axis)[0])
-        behind = sample(maps.outline, maps.pixels_of(points - RIM_STEP * axis)[0])
+        ahead = sample_image(maps.outline, maps.pixels_of(points + RIM_STEP * axis)[0])
+        behind = sample_image(maps.outline, maps.pixels_of(points - RIM_STEP * axis)[0])
         gradient += ((ahead - behind) / (2 * RIM_STEP))[:, None] * axis
     slope = (gradient**2).sum(1)
     near = (np.abs(value) < RIM_REACH) & (slope > LEAST_SLOPE) & (hidden_by(maps, pixels, depth) < 0.5)

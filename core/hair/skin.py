@@ -5,7 +5,7 @@ from scipy.spatial import cKDTree
 
 from ..geometry.closest_point import SEARCH_THREADS, closest_weights
 from ..geometry.mesh import even_barycentric, row_dot, triangle_normals, unit_vectors, vertex_normals
-from ..template.topology import SKIN, HeadTopology
+from ..template.topology import SKIN, HeadTopology, triangle_corners
 
 #: Area that one sample of the skin stands for, square meters.
 SAMPLE_AREA = 7e-6
@@ -187,7 +187,5 @@ def corner_uv(topology: HeadTopology) -> np.ndarray:
     Returns:
         (T, 3, 2) float32, v up.
     """
-    triangles = topology.triangles.reshape(-1, 2, 3)
-    corner = (topology.quads[:, None, :, None] == triangles[:, :, None, :]).argmax(2)
-    index = np.take_along_axis(topology.quad_uv[:, None, :].repeat(2, 1), corner, 2)
-    return np.asarray(topology.uv[index][topology.faces_of(SKIN)].reshape(-1, 3, 2))
+    index = triangle_corners(topology.quad_uv, topology.quads, topology.triangles).reshape(-1, 2, 3)
+    return np.asarray(topology.uv[index[topology.faces_of(SKIN)]].reshape(-1, 3, 2))

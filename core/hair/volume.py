@@ -15,9 +15,10 @@ import numpy as np
 from scipy.ndimage import binary_fill_holes, gaussian_filter, gaussian_filter1d, maximum_filter
 
 from ..geometry.visibility import ramp
+from ..image.sampling import sample_image
 from .coverage import covering
 from .grid import Grid
-from .masks import HairMaps, sample
+from .masks import HairMaps
 from .rise import LINE_HEIGHT, rise
 from .scalp import THICKNESS_LIMITS, Scalp
 from .settings import HairSettings
@@ -288,7 +289,7 @@ def _least_field(on_skin: _SkinFields, in_photo: _InPhoto, outline: np.ndarray) 
     The head may reach beyond the outline: there hair lies flat on it rather than in it.
     """
     distance, flat, hidden = on_skin.distance, on_skin.flat, in_photo.hidden
-    hairline = sample(in_photo.maps.hairline, in_photo.pixels)
+    hairline = sample_image(in_photo.maps.hairline, in_photo.pixels)
     from_line = np.maximum(ramp(hairline, *CAP_FROM), np.maximum(hidden, 1 - on_skin.visible))
     least = np.where(distance > -LEAST_CAP, flat, -LEAST_CAP).ravel() - (1 - from_line) * LEAST_CAP
     beyond = (1 - ramp(outline, -BEYOND_WIDTH, 0.0)) * (1 - hidden)
@@ -298,7 +299,7 @@ def _least_field(on_skin: _SkinFields, in_photo: _InPhoto, outline: np.ndarray) 
 
 def _rising(on_skin: _SkinFields, in_photo: _InPhoto) -> np.ndarray:
     """(N,) meters: how far points are below where hair may rise to from its line in the photo."""
-    hairline = sample(in_photo.maps.hairline, in_photo.pixels)
+    hairline = sample_image(in_photo.maps.hairline, in_photo.pixels)
     sure = on_skin.visible * on_skin.rooted * (1 - in_photo.hidden)
     allowed = LINE_HEIGHT + rise(hairline) + FURTHER_FAR * (1 - sure) ** 2
     return np.asarray(allowed - on_skin.distance.ravel())
@@ -368,7 +369,7 @@ def _field_of_others(
 
 def _limit(maps: HairMaps, pixels: np.ndarray, hidden: np.ndarray) -> np.ndarray:
     """(N,) float32 meters: how far points are inside of what a photo may show of hair."""
-    outline, hull = sample(maps.outline, pixels), sample(maps.hull, pixels)
+    outline, hull = sample_image(maps.outline, pixels), sample_image(maps.hull, pixels)
     return np.asarray(outline + (np.maximum(hull, outline) - outline) * hidden)
 
 
@@ -378,8 +379,8 @@ def _extents(maps: HairMaps, billboard: Billboard) -> Extents:
     along = np.arange(-0.30, 0.30 + step / 2, step)
     points = billboard.points(along, heights)
     pixels, _ = maps.pixels_of(points.reshape(-1, 3))
-    mask = (sample(maps.outline, pixels) > 0).reshape(len(heights), len(along))
-    head = sample(np.isfinite(maps.depth).astype(np.float32), pixels).reshape(mask.shape) > 0.5
+    mask = (sample_image(maps.outline, pixels) > 0).reshape(len(heights), len(along))
+    head = sample_image(np.isfinite(maps.depth).astype(np.float32), pixels).reshape(mask.shape) > 0.5
     reach, hangs = np.zeros((2, len(heights))), np.zeros((2, len(heights)))
     for side, chosen in enumerate((along < 0, along >= 0)):
         distance = np.abs(along[chosen])
@@ -473,7 +474,7 @@ def _curtain(
     height = points[:, 2]
     frontal = np.float32(billboard.frontal)
     radius = FRONT_RADIUS * frontal + SIDE_RADIUS * (1 - frontal)
-    inside = np.minimum(sample(maps.hull, pixels), radius)
+    inside = np.minimum(sample_image(maps.hull, pixels), radius)
     half = np.where(inside > 0, np.sqrt(np.maximum(inside * (2 * radius - inside), 0)), inside)
     positive = along >= 0
 
@@ -509,5 +510,5 @@ def hidden_by(maps: HairMaps, pixels: np.ndarray, depth: np.ndarray) -> np.ndarr
         (N,) float32 0..1.
     """
     far = np.where(np.isfinite(maps.depth), maps.depth, np.float32(1e3))
-    behind = (depth - sample(far, pixels) - HIDDEN_FROM) / (HIDDEN_TO - HIDDEN_FROM)
-    return np.asarray(np.maximum(np.clip(behind, 0, 1), sample(maps.hidden.astype(np.float32), pixels)))
+    behind = (depth - sample_image(far, pixels) - HIDDEN_FROM) / (HIDDEN_TO - HIDDEN_FROM)
+    return np.asarray(np.maximum(np.clip(behind, 0, 1), sample_image(maps.hidden.astype(np.float32), pixels)))

@@ -16,6 +16,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..geometry.visibility import ramp
+from ..image.sampling import sample_image
 from ..runtime.backend import HAIR_NAME, HAIR_ONNX_NAME
 from ..template.regions import EAR_SURROUNDINGS
 from .block import (
@@ -29,7 +30,7 @@ from .block import (
     HairBlock,
 )
 from .lower_end import lower_end
-from .masks import HairMaps, sample
+from .masks import HairMaps
 from .volume import Billboard, HairVolume
 
 #: Cells of the volume that the network is given, built without learning, meters.
@@ -235,11 +236,11 @@ def _pictures(block: HairBlock, maps: HairMaps, double: np.ndarray, clear: np.nd
     lines = np.concatenate([double * clear[..., None], clear[..., None]], -1).astype(np.float32)
     lines = cv2.blur(lines, (5, 5))  # cells are six pixels apart
     found = [
-        np.clip(sample(maps.outline, pixels) / OUTLINE_LIMIT, -1, 1),
-        np.clip(sample(maps.hull, pixels) / OUTLINE_LIMIT, -1, 1),
-        np.clip((sample(far, pixels) - plane_depth) / DEPTH_LIMIT, -1, 1),
-        sample(maps.hidden.astype(np.float32), pixels),
-        *sample(lines, pixels).T,
+        np.clip(sample_image(maps.outline, pixels) / OUTLINE_LIMIT, -1, 1),
+        np.clip(sample_image(maps.hull, pixels) / OUTLINE_LIMIT, -1, 1),
+        np.clip((sample_image(far, pixels) - plane_depth) / DEPTH_LIMIT, -1, 1),
+        sample_image(maps.hidden.astype(np.float32), pixels),
+        *sample_image(lines, pixels).T,
     ]
     return np.stack(found).reshape(PICTURES, BLOCK[1], BLOCK[2])
 

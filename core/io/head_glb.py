@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..geometry.mesh import perpendicular_part, shading_normals
-from ..template.topology import SKIN, HeadTopology
+from ..template.topology import SKIN, HeadTopology, triangle_corners
 from ..wrapping.skeleton import BONES, Rig
 from ..wrapping.visemes import VISEME_NAMES, compose_visemes
 from .gltf import (
@@ -382,7 +382,5 @@ def textured_corners(
     corner_keys = np.stack([quads, topology.quad_uv[faces], topology.second_quad_uv[faces]], -1)
     keys, index = np.unique(corner_keys.reshape(-1, 3).astype(np.int64), axis=0, return_inverse=True)
     local = index.reshape(-1, 4)
-    triangles = topology.triangles.reshape(-1, 2, 3)[faces]
-    corner = (quads[:, None, :, None] == triangles[:, :, None, :]).argmax(2)
-    corners = np.take_along_axis(local[:, None, :].repeat(2, 1), corner, 2)
-    return corners.reshape(-1, 3), keys[:, 0], topology.uv[keys[:, 1]], topology.second_uv[keys[:, 2]]
+    corners = triangle_corners(local, quads, topology.triangles.reshape(-1, 2, 3)[faces])
+    return corners, keys[:, 0], topology.uv[keys[:, 1]], topology.second_uv[keys[:, 2]]

@@ -214,3 +214,19 @@ def rim_halves(vertices: np.ndarray, loop: np.ndarray) -> tuple[np.ndarray, np.n
     turn = int(points[order][:, 0].argmin())
     halves = sorted((order[1:turn], order[turn + 1 :]), key=lambda half: -points[half][:, 2].mean())
     return loop[halves[0]], loop[halves[1]]
+
+
+def triangle_corners(values: np.ndarray, quads: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """What belongs to the corners of quads, for the corners of the triangles that they are cut into.
+
+    Args:
+        values: (F, 4), of the quads' corners.
+        quads: (F, 4) int, vertices.
+        triangles: (2F, 3) int, vertices; two of each quad, one after the other.
+
+    Returns:
+        (2F, 3).
+    """
+    pairs = triangles.reshape(-1, 2, 3)
+    corner = (quads[:, None, :, None] == pairs[:, :, None, :]).argmax(2)
+    return np.take_along_axis(values[:, None, :].repeat(2, 1), corner, 2).reshape(-1, 3)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from ..template.topology import CLEAR, HeadTopology
+from ..template.topology import CLEAR, HeadTopology, triangle_corners
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -133,17 +133,12 @@ def _corner_uvs(topology: HeadTopology) -> tuple[np.ndarray, np.ndarray, np.ndar
     mirrored corners.
     """
     triangles = topology.triangles
-    quads = np.repeat(topology.quads, 2, axis=0)
-    where = (quads[:, None, :] == triangles[:, :, None]).argmax(2)
-    corner_uv = topology.uv[np.take_along_axis(np.repeat(topology.quad_uv, 2, axis=0), where, 1)]
+    corner_uv = topology.uv[triangle_corners(topology.quad_uv, topology.quads, triangles)]
     # The quad with the mirrored vertices; its corners are found by vertex, as it runs the other way round.
     order = {tuple(sorted(quad)): face for face, quad in enumerate(topology.quads.tolist())}
     mirrored = topology.mirror[topology.quads]
     other = np.array([order[tuple(sorted(quad))] for quad in mirrored.tolist()])
-    wanted = topology.mirror[triangles]
-    opposite = np.repeat(topology.quads[other], 2, axis=0)
-    where = (opposite[:, None, :] == wanted[:, :, None]).argmax(2)
-    other_uv = np.take_along_axis(np.repeat(topology.quad_uv[other], 2, axis=0), where, 1)
+    other_uv = triangle_corners(topology.quad_uv[other], topology.quads[other], topology.mirror[triangles])
     return triangles, corner_uv, topology.uv[other_uv]
 
 

@@ -14,7 +14,7 @@ from ...image.color import linear_of_bytes_float32, linear_to_bytes
 from ...image.sampling import sample_image
 from ...segmentation.segments import SEGMENT_SIZE, Segmentation, SegmentClass, segment_frame
 from ...template.regions import Regions
-from ...template.topology import EYE_LEFT, EYE_RIGHT, INNER, SKIN, HeadTopology
+from ...template.topology import EYE_LEFT, EYE_RIGHT, INNER, SKIN, HeadTopology, triangle_corners
 from ...texture.atlas import texel_coordinates
 from ..synthesis import accessories, occluders
 from ..synthesis.appearance import Appearance, composite
@@ -89,9 +89,8 @@ class SkinStudio:
             split: Which of the panoramas: those that are held out, or the others.
         """
         self.topology, self.lights, self.split = topology, lights, split
-        triangles, quads = topology.triangles, np.repeat(topology.quads, 2, axis=0)
-        where = (quads[:, None, :] == triangles[:, :, None]).argmax(2)
-        corners = np.take_along_axis(np.repeat(topology.quad_uv, 2, axis=0), where, 1)
+        triangles = topology.triangles
+        corners = triangle_corners(topology.quad_uv, topology.quads, triangles)
         uv = topology.uv[corners].astype(np.float32) * np.array([1, -1], np.float32) + np.array(
             [0, 1], np.float32
         )

@@ -12,11 +12,12 @@ from ...geometry.visibility import ramp
 from ...hair.builder import HairShape, build_shape
 from ...hair.flow import build_flow, facing
 from ...hair.grid import Grid
-from ...hair.masks import HairMaps, sample
+from ...hair.masks import HairMaps
 from ...hair.scalp import Scalp, measure_scalp
 from ...hair.settings import HairSettings
 from ...hair.skin import Skin
 from ...hair.volume_network import HairNetwork
+from ...image.sampling import sample_image
 from ...segmentation.segments import segment_frame
 from ...template.regions import Regions
 from ...template.topology import HeadTopology
@@ -233,7 +234,7 @@ def angles_to_strands(
     mesh = shape.mesh
     pixels, _ = maps.pixels_of(mesh.vertices)
     visible = ramp(facing(maps, mesh.vertices, mesh.normals), *SEEN) * ~mesh.inner
-    visible = visible * (sample(maps.outline, pixels) > OUTLINE_MARGIN)
+    visible = visible * (sample_image(maps.outline, pixels) > OUTLINE_MARGIN)
     flow = build_flow(maps, shape.volume, mesh.vertices, mesh.normals, visible, shape.prediction)
     distance, nearest = cKDTree(points).query(mesh.vertices, distance_upper_bound=NEAREST)
     used = (visible > 0.9) & np.isfinite(distance)

@@ -25,6 +25,7 @@ from ....template.topology import (
     TEETH_UPPER,
     TONGUE,
     HeadTopology,
+    triangle_corners,
 )
 from ....wrapping.neck import NeckRing
 from .lod_stencils import Samples, fit_stencils, surface_samples
@@ -436,6 +437,4 @@ def _triangle_corners(topology: HeadTopology) -> np.ndarray:
     attributes = np.stack([topology.quads, topology.quad_uv, topology.second_quad_uv], 2).reshape(-1, 3)
     _, first, same = np.unique(attributes, axis=0, return_index=True, return_inverse=True)
     quad_corners = first[same.ravel()].reshape(-1, 4)
-    triangles = topology.triangles.reshape(-1, 2, 3)
-    corner = (topology.quads[:, None, :, None] == triangles[:, :, None, :]).argmax(2)
-    return np.take_along_axis(quad_corners[:, None, :].repeat(2, 1), corner, 2).reshape(-1, 3)
+    return triangle_corners(quad_corners, topology.quads, topology.triangles)
