@@ -6,6 +6,7 @@ from functools import cached_property
 import cv2
 import numpy as np
 from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from ..geometry.mesh import unit_vectors
 from ..geometry.rasterize import fragments, interpolate
@@ -24,6 +25,15 @@ from .skin import Skin
 DIRECTIONS = np.array([[0, -1, 0], [0, 1, 0], [1, 0, 0], [-1, 0, 0], [0, 0, 1], [0, 0, -1]], float)
 AXES_U = np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [1, 0, 0], [1, 0, 0]], float)
 AXES_V = np.array([[0, 0, 1], [0, 0, 1], [0, 0, 1], [0, 0, 1], [0, 1, 0], [0, -1, 0]], float)
+#: Charts of each direction: what is hidden behind other hair has one of its own.
+LAYERS = 2
+#: Distance, meters, from which on hair behind hair is hidden; and the side of the cells that are looked at.
+HIDDEN_BEHIND = 0.008
+HIDDEN_CELL = 0.001
+#: A triangle is hidden if more than this part of it is.
+HIDDEN_PART = 0.1
+#: Fewer hidden triangles beside each other than this stay in the chart of what hides them.
+FEWEST_HIDDEN = 6
 #: Rounds of smoothing of the normals that charts are chosen by.
 CHART_SMOOTHING = 4
 #: Space around charts, texels.
@@ -60,13 +70,18 @@ class UnwrappedShell:
         source: (N,) int, the vertex of the mesh that each came from.
         triangles: (M, 3) int32, into them.
         texels: (N, 2) float64, x and y in the texture.
-        chart: (N,) int, 0 to 5; -1 on the inner side.
+        chart: (N,) int, direction + len(DIRECTIONS) * layer; -1 on the inner side.
     """
 
     source: np.ndarray
     triangles: np.ndarray
     texels: np.ndarray
     chart: np.ndarray
+
+    @property
+    def direction(self) -> np.ndarray:
+        """(N,) int into DIRECTIONS; any on the inner side."""
+        return np.maximum(self.chart, 0) % len(DIRECTIONS)
 
 
 def texture_shell(
@@ -240,7 +255,7 @@ def _outermost(
         (K,) the triangle, (K,) the texel, and (K, 3) float32 the barycentric coordinates.
     """
     triangle, texel, weights, _ = fragments(unwrapped.texels, outer, size)
-    outward = (vertices * DIRECTIONS[np.maximum(unwrapped.chart, 0)]).sum(1, keepdims=True)
+    outward = (vertices * DIRECTIONS[unwrapped.direction]).sum(1, keepdims=True)
     chosen = np.full(size * size, -1, np.int64)
     chosen[texel] = np.arange(len(texel))
     several = np.flatnonzero(np.bincount(texel, minlength=size * size)[texel] > 1)
@@ -262,16 +277,17 @@ def unwrap(mesh: ShellMesh, size: int) -> UnwrappedShell:
         The texture coordinates; the inner side has those of the dark corner.
     """
     chart = _charts(mesh)
-    keys = mesh.triangles.astype(np.int64) * 8 + (chart + 1)[:, None]
+    charts = len(DIRECTIONS) * LAYERS
+    keys = mesh.triangles.astype(np.int64) * (charts + 1) + (chart + 1)[:, None]
     found, index = np.unique(keys, return_inverse=True)
-    source, chart = found // 8, found % 8 - 1
+    source, chart = found // (charts + 1), found % (charts + 1) - 1
     flat = np.zeros((len(source), 2))
-    boxes = np.zeros((len(DIRECTIONS), 2))
-    for k in range(len(DIRECTIONS)):
+    boxes = np.zeros((charts, 2))
+    for k in range(charts):
         own = chart == k
         if not own.any():
             continue
-        plane = np.stack([mesh.vertices[source[own]] @ AXES_U[k], -mesh.vertices[source[own]] @ AXES_V[k]], 1)
+        plane = _plane(mesh.vertices[source[own]], k % len(DIRECTIONS))
         low = plane.min(0)
         flat[own], boxes[k] = plane - low, plane.max(0) - low
     scale, corners = _packed(boxes, size)
@@ -291,7 +307,46 @@ def _charts(mesh: ShellMesh) -> np.ndarray:
         normals = normals + graph @ normals
         normals = unit_vectors(normals)
     chart = (normals[mesh.triangles].sum(1) @ DIRECTIONS.T).argmax(1)
-    return np.where(mesh.inner[mesh.triangles].all(1), -1, chart)
+    chart[mesh.inner[mesh.triangles].all(1)] = -1
+    for k in range(len(DIRECTIONS)):
+        own = np.flatnonzero(chart == k)
+        chart[own[_hidden(mesh, own, k)]] += len(DIRECTIONS)
+    return chart
+
+
+def _hidden(mesh: ShellMesh, own: np.ndarray, direction: int) -> np.ndarray:
+    """(K,) bool: which of one chart's triangles `own` (K,) others of them hide, many beside each other."""
+    if not len(own):
+        return np.zeros(0, bool)
+    triangles = mesh.triangles[own]
+    plane = _plane(mesh.vertices, direction) / HIDDEN_CELL
+    plane -= plane[triangles].reshape(-1, 2).min(0)
+    height = mesh.vertices @ DIRECTIONS[direction]
+    size = int(np.ceil(plane[triangles].max())) + 1
+    triangle, cell, weights, _ = fragments(plane, triangles, size)
+    here = interpolate(height[:, None].astype(np.float32), triangles, triangle, weights)[:, 0]
+    top = np.full(size * size, -np.inf, np.float32)
+    np.maximum.at(top, cell, here)
+    below = np.bincount(triangle, top[cell] - here > HIDDEN_BEHIND, len(own))
+    hidden = below > HIDDEN_PART * np.bincount(triangle, minlength=len(own))
+    return hidden & (_group_sizes(triangles, hidden) >= FEWEST_HIDDEN)
+
+
+def _group_sizes(triangles: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """(K,) int: how many chosen triangles hang together with each of (K, 3); 0 for those not chosen."""
+    vertices, corners = np.unique(triangles[chosen], return_inverse=True)
+    corners = corners.reshape(-1, 3)
+    rows, columns = corners[:, [0, 1]].ravel(), corners[:, [1, 2]].ravel()
+    graph = coo_matrix((np.ones(len(rows)), (rows, columns)), (len(vertices), len(vertices)))
+    label = connected_components(graph, directed=False)[1]
+    sizes = np.zeros(len(triangles), np.int64)
+    sizes[chosen] = np.bincount(label[corners[:, 0]], minlength=1)[label[corners[:, 0]]]
+    return sizes
+
+
+def _plane(points: np.ndarray, direction: int) -> np.ndarray:
+    """(N, 2) meters, right and down, of points (N, 3) seen from a direction."""
+    return np.stack([points @ AXES_U[direction], -points @ AXES_V[direction]], 1)
 
 
 def _packed(boxes: np.ndarray, size: int) -> tuple[float, np.ndarray]:
@@ -317,8 +372,8 @@ def _packed(boxes: np.ndarray, size: int) -> tuple[float, np.ndarray]:
 
 def _in_charts(unwrapped: UnwrappedShell, directions: np.ndarray) -> np.ndarray:
     """(N, 2) unit vectors in the texture of directions (N, 3) at a shell's vertices."""
-    chart = np.maximum(unwrapped.chart, 0)
-    plane = np.stack([(directions * AXES_U[chart]).sum(1), -(directions * AXES_V[chart]).sum(1)], 1)
+    seen_from = unwrapped.direction
+    plane = np.stack([(directions * AXES_U[seen_from]).sum(1), -(directions * AXES_V[seen_from]).sum(1)], 1)
     return unit_vectors(plane, 1e-6)
 
 
