@@ -21,6 +21,9 @@ PYTEST_WORKERS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
+# The packages of the add-on's engine: its numpy is newer than the one that bpy 4.5, and so the tests, can have.
+ENGINE := $(VENV)/engine
+ENGINE_LOCK := blender_addon/engine_locks/linux-x64-python3.11.txt
 INSTALL := $(BIN)/python scripts/build/install_environment.py $(if $(filter no,$(HASHES)),--no-hashes)
 # What the wheels of bpy, OpenCV and MediaPipe link to, OpenGL without a display, and venv itself.
 SYSTEM_PACKAGES := python3-venv libegl1 libgl1 libgl1-mesa-dri libgles2 libglib2.0-0 libice6 libsm6 libx11-6 \
@@ -45,6 +48,10 @@ setup: $(STAMPS)/run $(STAMPS)/system ## only make the environment in .venv
 .PHONY: test
 test: $(STAMPS)/dev $(STAMPS)/test-packages ## run all tests, in Debian's Blender too
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal $(PYTEST_FLAGS)
+
+.PHONY: test-engine
+test-engine: $(STAMPS)/engine ## run the engine's tests with the packages that the add-on's engine is locked to
+	$(ENGINE)/bin/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal tests/core --ignore tests/core/training $(PYTEST_FLAGS)
 
 .PHONY: quick
 quick: $(STAMPS)/dev ## run the tests that take seconds
@@ -112,6 +119,14 @@ clean: ## remove what was made, but not .venv
 .PHONY: distclean
 distclean: clean ## remove .venv as well
 	rm -rf $(VENV)
+
+$(STAMPS)/engine: $(ENGINE_LOCK) | $(STAMPS)/dev
+	$(PYTHON) -m venv --clear $(ENGINE)
+	$(ENGINE)/bin/python -m pip install --quiet $(PIP_FLAGS) --require-hashes -r $(ENGINE_LOCK)
+	@# What only the tests need comes from $(VENV), and is found after these.
+	@$(BIN)/python -c 'import site; print(f"import site; site.addsitedir({site.getsitepackages()[0]!r})")' \
+		> "$$($(ENGINE)/bin/python -c 'import site; print(site.getsitepackages()[0])')/tests.pth"
+	@touch $@
 
 $(STAMPS)/system: Makefile scripts/build/ensure_packages.sh
 	@scripts/build/ensure_packages.sh $(SYSTEM_PACKAGES)
