@@ -143,7 +143,8 @@ def test_hair_in_thin_strips_has_a_contrast(builder):
     normals = np.tile(np.float32([0, -1, 0]), (3, 1))
     mesh = ShellMesh(corners, np.array([[0, 1, 2]]), normals, np.zeros(3, bool), np.zeros(3, np.float32))
     colors = HairColors.of(maps, mesh)
-    assert CONTRAST_LIMITS[0] <= colors.contrast <= CONTRAST_LIMITS[1]
+    least, most = np.float32(CONTRAST_LIMITS)
+    assert least <= colors.contrast <= most
     assert LOCK_LIMITS[0] <= colors.lock_contrast <= LOCK_LIMITS[1]
 
 
