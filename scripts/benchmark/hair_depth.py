@@ -4,7 +4,7 @@
 
 Prints for each head how deep the deepest point of its hair's shell, cards and strands and of its headwear is
 in the skin, by libigl, in millimeters, how many points are deeper than the limit, and the size of head.glb;
-then the most of all heads.
+then the most of all heads. Hair is made for the neutral head; as photographed, cheeks may rise into it.
 """
 
 import argparse
@@ -50,18 +50,19 @@ def depths(points: np.ndarray, vertices: np.ndarray, triangles: np.ndarray) -> n
 def measure(folder: Path, triangles: np.ndarray) -> dict[str, float]:
     """The figures of the head in a folder, by what they are called."""
     with np.load(folder / "head.npz") as head, np.load(folder / "hair.npz") as hair:
-        vertices = head["photo"].astype(np.float64)
+        shapes = {"": head["neutral"].astype(np.float64), "photo: ": head["photo"].astype(np.float64)}
         parts = {
             name: hair[key].reshape(-1, 3).astype(np.float64)
             for name, key in PARTS.items()
             if key in hair.files
         }
-    lowest = vertices[triangles, 2].min() + ABOVE_RIM
     found: dict[str, float] = {}
-    for name, points in parts.items():
-        depth = depths(points[points[:, 2] > lowest], vertices, triangles)
-        found[f"{name} mm"] = float(depth.max()) * 1000
-        found[f"{name} deeper"] = int((depth > LIMIT).sum())
+    for shape, vertices in shapes.items():
+        lowest = vertices[triangles, 2].min() + ABOVE_RIM
+        for name, points in parts.items():
+            depth = depths(points[points[:, 2] > lowest], vertices, triangles)
+            found[f"{shape}{name} mm"] = float(depth.max()) * 1000
+            found[f"{shape}{name} deeper"] = int((depth > LIMIT).sum())
     found["head.glb MB"] = (folder / "head.glb").stat().st_size / 1e6
     return found
 
