@@ -169,6 +169,26 @@ def edges_of(triangles: np.ndarray) -> np.ndarray:
     return np.unique(np.sort(sides.transpose(0, 2, 1).reshape(-1, 2), 1), axis=0)
 
 
+def connected_pieces(faces: np.ndarray, count: int) -> tuple[int, np.ndarray]:
+    """Which vertices hang together through faces.
+
+    Args:
+        faces: (F, C) int, the corners of triangles or quads.
+        count: Number of vertices.
+
+    Returns:
+        The number of pieces, each vertex of no face being one, and (count,) int32, the piece of each vertex.
+    """
+    from scipy.sparse import csr_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    # All sides of a face but the last join all its corners.
+    rows, columns = faces[:, :-1].ravel(), faces[:, 1:].ravel()
+    graph = csr_matrix((np.ones(len(rows)), (rows, columns)), (count, count))
+    pieces, label = connected_components(graph, directed=False)
+    return int(pieces), label
+
+
 @dataclass(frozen=True, eq=False)
 class MeshTopology:
     """Which vertices triangles join, and what follows from that alone: meshes of one topology share it.

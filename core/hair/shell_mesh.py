@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
-from scipy.sparse.csgraph import connected_components
 
 from ..geometry.decimation import cluster_vertices
-from ..geometry.mesh import neighbor_mean, shading_normals, unit_vectors, vertex_normals
+from ..geometry.mesh import connected_pieces, neighbor_mean, shading_normals, unit_vectors, vertex_normals
 from ..geometry.visibility import ramp, ray_cosines
 from ..image.sampling import sample_image
 from ..template.regions import at_ears
@@ -371,9 +370,7 @@ def _large_pieces(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The large pieces of a mesh that stand off the skin: vertices, faces, the vertices' heights."""
     count = len(vertices)
-    graph = coo_matrix((np.ones(len(faces)), (faces[:, 0], faces[:, 1])), (count, count))
-    graph += coo_matrix((np.ones(len(faces)), (faces[:, 1], faces[:, 2])), (count, count))
-    pieces, label = connected_components(graph, directed=False)
+    pieces, label = connected_pieces(faces, count)
     size = np.bincount(label, minlength=pieces)
     top = np.full(pieces, -np.inf)
     np.maximum.at(top, label, height)

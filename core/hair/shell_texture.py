@@ -6,9 +6,8 @@ from functools import cached_property
 import cv2
 import numpy as np
 from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
-from ..geometry.mesh import unit_vectors
+from ..geometry.mesh import connected_pieces, unit_vectors
 from ..geometry.rasterize import fragments, interpolate
 from ..geometry.visibility import ramp
 from ..texture.padding import dilate_texels
@@ -336,9 +335,7 @@ def _group_sizes(triangles: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     """(K,) int: how many chosen triangles hang together with each of (K, 3); 0 for those not chosen."""
     vertices, corners = np.unique(triangles[chosen], return_inverse=True)
     corners = corners.reshape(-1, 3)
-    rows, columns = corners[:, [0, 1]].ravel(), corners[:, [1, 2]].ravel()
-    graph = coo_matrix((np.ones(len(rows)), (rows, columns)), (len(vertices), len(vertices)))
-    label = connected_components(graph, directed=False)[1]
+    label = connected_pieces(corners, len(vertices))[1]
     sizes = np.zeros(len(triangles), np.int64)
     sizes[chosen] = np.bincount(label[corners[:, 0]], minlength=1)[label[corners[:, 0]]]
     return sizes

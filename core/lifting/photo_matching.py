@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from ..geometry.frames import AffineFrame, Camera, HeadPose
-from ..geometry.mesh import shading_normals
+from ..geometry.mesh import shading_normals, unit_vectors
 from ..geometry.rasterize import fragments, interpolate, z_buffer
 from ..geometry.visibility import depth_map, front_facing, ray_cosines
 from ..image.crop import cut_crop
@@ -193,7 +193,7 @@ class PhotoMatcher:
             one,
             other,
             self.model.points(sites.corners, sites.bary),
-            _unit(sites.of(shading_normals(first.vertices.astype(np.float64), self.triangles))),
+            unit_vectors(sites.of(shading_normals(first.vertices.astype(np.float64), self.triangles))),
             pixels[chosen],
             found[chosen],
             sigma * second.camera.focal_px / sites.of(second.in_camera)[:, 2],
@@ -214,7 +214,7 @@ class PhotoMatcher:
 
     def _cosines(self, photo: MatchedPhoto, sites: _Sites) -> np.ndarray:
         """(N,) between the normals and the rays of a photo."""
-        normals = _unit(sites.of(shading_normals(photo.in_camera, self.triangles)))
+        normals = unit_vectors(sites.of(shading_normals(photo.in_camera, self.triangles)))
         return ray_cosines(sites.of(photo.in_camera), normals)
 
     def _unhidden(
@@ -282,8 +282,3 @@ def _equal_contrast(rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     detail = logarithm - cv2.GaussianBlur(logarithm, (0, 0), CONTRAST_PX)
     contrast = np.sqrt(cv2.GaussianBlur(detail**2, (0, 0), CONTRAST_PX) + np.float32(NOISE**2))
     return np.clip(MIDDLE + RANGE * detail / contrast, 0, 255).astype(np.uint8), contrast
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    """(N, 3) of length 1."""
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))

@@ -4,11 +4,11 @@ import numpy as np
 
 from ...detection.mediapipe_topology import NOSE_TIP
 from ...geometry.frames import HEAD_CENTER, NECK_PLANE_Z
-from ...geometry.mesh import triangle_normals, vertex_normals
+from ...geometry.mesh import triangle_normals, unit_vectors, vertex_normals
 from ..face_models.heads import ICT, MAKEHUMAN, HeadSource
 from ..face_models.visibility import visible_triangles
 from ..synthesis.sample import Sample
-from .metrics import TrueHead, unit
+from .metrics import TrueHead
 
 #: Radius of the face around the tip of the nose, meters, as on the scan.
 FACE_RADIUS = 0.095
@@ -83,4 +83,4 @@ def spread_points(
     u[over], v[over] = 1 - u[over], 1 - v[over]
     fractions = np.stack([1 - u - v, u, v], 1)
     points = np.einsum("nk,nkc->nc", fractions, corners[picked])
-    return points, unit(np.einsum("nk,nkc->nc", fractions, normals[triangles[picked]]))
+    return points, unit_vectors(np.einsum("nk,nkc->nc", fractions, normals[triangles[picked]]))

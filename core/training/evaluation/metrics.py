@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...geometry.frames import CROP_SIZE, VOXELS_PER_METER, Camera, CropFrame
-from ...geometry.mesh import vertex_normals
+from ...geometry.mesh import unit_vectors, vertex_normals
 from ...geometry.pose import umeyama
 from ..rasterize import front_and_back, occupancy_columns
 
@@ -143,19 +143,7 @@ class MeshDistance:
             for k in range(3)
         ]
         mixed = sum(a[:, None] * normals[self.faces[face, k]] for k, a in enumerate(areas))
-        return unit(mixed)
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """Scale vectors to length 1.
-
-    Args:
-        vectors: (..., 3).
-
-    Returns:
-        (..., 3).
-    """
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-15)
+        return unit_vectors(mixed, 1e-15)
 
 
 @dataclass(frozen=True)
@@ -321,7 +309,7 @@ def plane_through(points: np.ndarray) -> np.ndarray:
     Returns:
         (4,) n, d, with n of length 1 and n . p + d > 0 at the fourth point.
     """
-    normal = unit(np.cross(points[1] - points[0], points[2] - points[0]))
+    normal = unit_vectors(np.cross(points[1] - points[0], points[2] - points[0]))
     if normal @ (points[3] - points[0]) < 0:
         normal = -normal
     return np.append(normal, -normal @ points[0])

@@ -6,8 +6,8 @@ that skins made for MakeHuman fit; without the body, most of the texture is free
 """
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
+
+from ....geometry.mesh import connected_pieces
 
 #: Where the eyeballs' fronts, seen from the front, lie: centers (u, v) of the left and the right one; radius.
 #: The subject's left is on the right, as in a photo.
@@ -71,8 +71,6 @@ def relaid_uv(
 def _front_island(quads: np.ndarray, members: np.ndarray, direction: np.ndarray) -> np.ndarray:
     """(n,) bool: which of an eyeball's texture vertices `members` belong to the islands of its front half."""
     local = np.searchsorted(members, quads)
-    rows, columns = local.ravel(), np.roll(local, 1, axis=1).ravel()
-    graph = coo_matrix((np.ones(len(rows)), (rows, columns)), (len(members), len(members)))
-    count, label = connected_components(graph, directed=False)
+    count, label = connected_pieces(local, len(members))
     forward = np.bincount(label, direction[:, 1], count) / np.bincount(label, minlength=count) < 0
     return forward[label]

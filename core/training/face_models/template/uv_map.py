@@ -6,9 +6,8 @@ eye sockets, eyeballs, teeth, tongue and lashes. MakeHuman's coordinates stay as
 """
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
+from ....geometry.mesh import connected_pieces
 from ....template.regions import Regions
 from ....template.topology import EYE_LEFT, EYE_RIGHT, INNER, SKIN, HeadTopology
 from .slim import RestTriangles, relax, tutte
@@ -205,10 +204,7 @@ def _inner_islands(topology: HeadTopology) -> list[tuple[str, np.ndarray, np.nda
     """Name, quads and rim of the mouth's inside and of the two eye sockets."""
     faces = topology.faces_of(INNER)
     quads = topology.quads[faces]
-    count = len(topology.vertices)
-    rows, columns = quads.ravel(), np.roll(quads, 1, axis=1).ravel()
-    graph = coo_matrix((np.ones(len(rows)), (rows, columns)), (count, count))
-    label = connected_components(graph, directed=False)[1]
+    label = connected_pieces(quads, len(topology.vertices))[1]
     rims = {"mouth": topology.lips, "socket_right": topology.lid_right, "socket_left": topology.lid_left}
     return [(name, faces[label[quads[:, 0]] == label[loop[0]]], loop) for name, loop in rims.items()]
 
@@ -247,9 +243,7 @@ def _moved(topology: HeadTopology, faces: np.ndarray, name: str) -> tuple[np.nda
     flat = topology.uv[used].astype(np.float64)
     if name not in (EYE_LEFT, EYE_RIGHT):
         return _fitted(flat, name), corners
-    rows, columns = corners.ravel(), np.roll(corners, 1, axis=1).ravel()
-    graph = coo_matrix((np.ones(len(rows)), (rows, columns)), (len(used), len(used)))
-    count, label = connected_components(graph, directed=False)
+    count, label = connected_pieces(corners, len(used))
     vertex = np.zeros(len(used), np.int64)
     vertex[corners] = topology.quads[faces]
     forward = np.bincount(label, topology.vertices[vertex, 1], count) / np.bincount(label, minlength=count)
