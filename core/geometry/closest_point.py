@@ -16,12 +16,26 @@ COSINE_FADE = 0.2
 NEAREST_VERTICES = 3
 #: Points in a leaf of the search tree: three quarters of the time of scipy's default, 16.
 LEAF_SIZE = 48
-#: Threads of a search in a tree of points: most searches are in steps that nothing is done beside.
+#: Threads of a search in a tree of points, as most are in steps that nothing is done beside; and for fewer
+#: points than these one thread: to start another takes a millisecond.
 SEARCH_THREADS = 2
+FEW_POINTS = 20_000
 #: Squared lengths below this are none.
 DEGENERATE = 1e-20
 #: Squared sines below this are none: two edges of a triangle are parallel.
 FLAT = 1e-12
+
+
+def search_threads(count: int) -> int:
+    """How many threads look for the neighbors of points; what they find does not depend on it.
+
+    Args:
+        count: Number of points.
+
+    Returns:
+        The `workers` of scipy's `cKDTree.query`.
+    """
+    return SEARCH_THREADS if count >= FEW_POINTS else 1
 
 
 @dataclass(frozen=True)
@@ -124,7 +138,9 @@ class ClosestPointQuery:
         Returns:
             What answers them.
         """
-        distance, vertices = self._tree.query(points, k=np.arange(1, count + 1), workers=SEARCH_THREADS)
+        distance, vertices = self._tree.query(
+            points, k=np.arange(1, count + 1), workers=search_threads(len(points))
+        )
         return LocatedPoints(self, points, distance[:, 0], vertices)
 
     @cached_property

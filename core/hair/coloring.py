@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from scipy.spatial import cKDTree
 
-from ..geometry.closest_point import SEARCH_THREADS
+from ..geometry.closest_point import search_threads
 from ..geometry.visibility import depth_map, front_facing, ramp, surrounding_pixels, unoccluded
 from ..image.color import linear_to_srgb, srgb_to_linear
 from ..image.sampling import sample_image
@@ -245,7 +245,7 @@ class HairColors:
             (N, 3) float32, sRGB 0..255.
         """
         count = min(NEIGHBORS, len(self.known_colors))
-        distance, index = self.known.query(points, k=count, workers=SEARCH_THREADS)
+        distance, index = self.known.query(points, k=count, workers=search_threads(len(points)))
         distance, index = distance.reshape(len(points), count), index.reshape(len(points), count)
         weight = 1 / (1 + (distance / HALF_DISTANCE) ** 2)
         total = weight.sum(1, keepdims=True) + TYPICAL_WEIGHT * count

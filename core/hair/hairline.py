@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from scipy.spatial import cKDTree
 
-from ..geometry.closest_point import SEARCH_THREADS
+from ..geometry.closest_point import search_threads
 from ..geometry.mesh import perpendicular_part
 from ..geometry.visibility import ramp
 from ..template.topology import HeadTopology
@@ -81,7 +81,7 @@ def rim_cover(
     """
     height, nearest = skin.distance(points)
     foot = points - height[:, None] * skin.normals_at(nearest)
-    distance, at_rim = rim.tree.query(points, workers=SEARCH_THREADS)
+    distance, at_rim = rim.tree.query(points, workers=search_threads(len(points)))
     inside = np.minimum(distance, COVERED_FROM) + RAGGED * strands
     least = COVERED_AT_TIPS + (COVERED_AT_RIM - COVERED_AT_TIPS) * rim.rooted[at_rim]
     cover = least + (1 - least) * ramp(inside, 0.0, COVERED_FROM - 2 * RAGGED)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial import cKDTree
 
-from ..geometry.closest_point import SEARCH_THREADS
+from ..geometry.closest_point import search_threads
 from ..geometry.mesh import neighbor_mean, perpendicular_part, unit_vectors
 from ..geometry.visibility import ramp
 from ..image.sampling import sample_image
@@ -93,7 +93,7 @@ class Rim:
         feet = (vertices[~inner] - height[:, None] * skin.normals_at(nearest))[height < LYING[1]]
         if not len(feet):
             return None
-        _, beside = cKDTree(feet).query(points, k=min(BESIDE, len(feet)), workers=SEARCH_THREADS)
+        _, beside = cKDTree(feet).query(points, k=min(BESIDE, len(feet)), workers=search_threads(len(points)))
         inward = feet[beside.reshape(len(points), -1)].mean(1) - points
         _, nearest = skin.distance(points)
         inward = perpendicular_part(inward, skin.normals_at(nearest))
@@ -120,7 +120,7 @@ class Rim:
         Returns:
             (N,) meters.
         """
-        distance, _ = self.tree.query(points, distance_upper_bound=reach, workers=SEARCH_THREADS)
+        distance, _ = self.tree.query(points, distance_upper_bound=reach, workers=search_threads(len(points)))
         return np.minimum(distance, reach)
 
 

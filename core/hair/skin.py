@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.spatial import cKDTree
 
-from ..geometry.closest_point import SEARCH_THREADS, closest_weights
+from ..geometry.closest_point import closest_weights, search_threads
 from ..geometry.mesh import even_barycentric, row_dot, triangle_normals, unit_vectors, vertex_normals
 from ..template.topology import SKIN, HeadTopology, triangle_corners
 
@@ -85,7 +85,7 @@ class Skin:
         points = np.array(points, np.float64)
         points[:, 2] = np.maximum(points[:, 2], self._rim + RIM_MARGIN)
         far, nearest = self._tree.query(
-            points, eps=APPROXIMATION, distance_upper_bound=reach, workers=SEARCH_THREADS
+            points, eps=APPROXIMATION, distance_upper_bound=reach, workers=search_threads(len(points))
         )
         beyond = nearest == len(self.samples)
         nearest = np.where(beyond, 0, nearest)
@@ -110,7 +110,7 @@ class Skin:
         """
         below = np.minimum(points[:, 2] - self._rim - RIM_MARGIN, 0)
         points = points - below[:, None] * [0, 0, 1]
-        _, near = self._tree.query(points, k=NEAREST_SAMPLES, workers=SEARCH_THREADS)
+        _, near = self._tree.query(points, k=NEAREST_SAMPLES, workers=search_threads(len(points)))
         corners = self.triangles[self.sample_triangle[near]].reshape(-1, 3)
         weights, square = closest_weights(np.repeat(points, NEAREST_SAMPLES, 0), self.vertices[corners])
         best = square.reshape(-1, NEAREST_SAMPLES).argmin(1) + np.arange(len(points)) * NEAREST_SAMPLES

@@ -23,6 +23,7 @@ from .delighting import relative_shading, without_sheen
 from .detail import CHANNELS, DetailLayer
 from .face_colors import FaceColors
 from .inpainting import SmoothCompletion
+from .light_patches import patch_light
 from .padding import nearest_texels
 from .settings import PaintOptions, TextureSettings
 from .skin_sampler import SkinSampler, SkinView, side_weight
@@ -396,6 +397,12 @@ class SkinPainter:
         )
         return cv2.resize(picture, (self.size, self.size), interpolation=cv2.INTER_LINEAR)
 
+    def _half_in_box(self, values: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
+        """(h/2, w/2) or (h/2, w/2, C) float32: values (n,) or (n, C) of the skin's texels in a box."""
+        rows, columns = (slice(span.start // 2, span.stop // 2) for span in box)
+        fill = self._fill.reshape(self.sampler.size, self.sampler.size)[rows, columns]
+        return np.asarray(values, np.float32)[fill]
+
     def _in_box(self, values: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
         """(h, w) or (h, w, C) float32: `_full` in a box alone."""
         size = self.sampler.size
@@ -420,6 +427,7 @@ class SkinPainter:
         delight: bool,
     ) -> SkinLayer:
         """Put what was observed, its mirror image and what was completed together, at the full resolution."""
+        beside = logs - np.median(logs[self.regions.plain > PLAIN], axis=0)
         change = correction.of(logs)
         gain = self.sampler.at_texels(np.exp(change))
         logs = (logs + change).astype(np.float32)
@@ -449,6 +457,10 @@ class SkinPainter:
         for channel in range(3):
             ratio[..., channel] += share * twin[..., channel]
         del twin, share, mirror
+        if delight:
+            plain = self._half_in_box(self._plain(layers), box)
+            beside = self._half_in_box(self.sampler.at_texels(beside), box)
+            ratio -= patch_light(ratio, beside, plain, self.size)
         noise = self._detail.synthesize(ratio, own, self._in_box(1 - self._features, box))
         detail = self._detail.repeated(noise) * np.float32(CHANNELS @ LUMINANCE)
         unseen = self._detail.repeated(noise)[box] * np.sqrt(np.clip(1 - own - mirrored, 0, 1))
@@ -468,16 +480,19 @@ class SkinPainter:
         small = [self._half(mask, box) for mask in (own, mirrored)]
         return SkinLayer(linear, logs, small[0], small[1], correction, detail)
 
+    def _plain(self, layers: Sequence[ShownSkin]) -> np.ndarray:
+        """(n,) float32, 0..1: which of the skin's texels are plain, and no beard in any photo."""
+        bearded = np.maximum.reduce([layer.view.facial_hair for layer in layers])
+        return np.asarray((1 - self._features) * (1 - self._beard * bearded), np.float32)
+
     def _lighten_creases(
         self, ratio: np.ndarray, layers: Sequence[ShownSkin], box: tuple[slice, slice]
     ) -> None:
         """Take the shade of creases out of fine structure (h, w, 3) in a box, where the skin is plain and no
         photo shows a beard; in place.
         """
-        bearded = np.maximum.reduce([layer.view.facial_hair for layer in layers])
-        plain = (1 - self._features) * (1 - self._beard * bearded)
         shade = crease_shade(ratio, self.size)
-        shade *= self._in_box(plain, box)[..., None]
+        shade *= self._in_box(self._plain(layers), box)[..., None]
         ratio -= shade
 
     def _box(self, weight: np.ndarray) -> tuple[slice, slice]:

@@ -1,0 +1,78 @@
+"""Patches of light and shade with edges in the skin's colors: sun between leaves, cast shadows, sheen.
+
+Smooth light is told from skin by smooth fields on the mesh. What has edges is told by its size: pigment of
+plain skin varies in spots of millimeters, and little from one square centimeter to the next. A median keeps
+edges where they are and drops spots; what of it goes beyond what pigment does is taken for light.
+"""
+
+import cv2
+import numpy as np
+
+from ..image.color import LUMINANCE
+
+#: Side of the texture, texels, at which patches are looked for: 0.7 mm of the face each.
+WORKING_SIZE = 512
+#: Side of the median, such texels: what fills less than half of it is no patch.
+MEDIAN = 11
+#: Soft limits, natural logarithm, of what pigment differs by from the face's tone: in lightness, in hue
+#: toward red, as skin is in places, and toward blue, as sheen and the sky's light are.
+LIGHTNESS_LIMIT = 0.07
+WARM_LIMIT = 0.18
+COLD_LIMIT = 0.05
+#: Fraction of what goes beyond that stays.
+KEPT = 0.15
+#: OpenCV's large medians are of bytes: steps of natural logarithms, and the blur, texels, that smooths them.
+STEP = 1 / 140
+STEP_SIGMA = 1.0
+#: Standard deviation, texels, with which plain skin goes on over brows, eyes, lips and beards, and the weight
+#: of plain skin below which it does.
+FILL_SIGMA = 6.0
+PLAIN = 0.5
+#: Less is no length.
+TINY = 1e-6
+
+
+def patch_light(ratio: np.ndarray, beside: np.ndarray, plain: np.ndarray, size: int) -> np.ndarray:
+    """How much lighter or darker, and of what other hue, light in patches makes skin.
+
+    Args:
+        ratio: (h, w, 3) float32, natural logarithm of the fine structure of the skin's colors.
+        beside: (h/2, w/2, 3) float32, natural logarithm of what that structure is on, beside the face's tone.
+        plain: (h/2, w/2) float32, 0..1, plain skin.
+        size: Side of the texture that `ratio` is a part of, texels.
+
+    Returns:
+        (h, w, 3) float32, natural logarithm, to be subtracted.
+    """
+    height, width = ratio.shape[:2]
+    small = (max(width * WORKING_SIZE // size, 1), max(height * WORKING_SIZE // size, 1))
+    parts = (cv2.resize(part, small, interpolation=cv2.INTER_AREA) for part in (ratio, beside))
+    weight = cv2.resize(plain, small, interpolation=cv2.INTER_AREA)
+    colors = _continued(np.add(*parts), weight)
+    colors = np.stack([_median(np.ascontiguousarray(colors[..., k])) for k in range(3)], -1)
+    lightness = (colors @ LUMINANCE.astype(np.float32))[..., None]
+    hue = colors - lightness
+    strength = np.linalg.norm(hue, axis=-1, keepdims=True)
+    limit = np.where(hue[..., :1] > hue[..., 2:], WARM_LIMIT, COLD_LIMIT)
+    light = _beyond(lightness, LIGHTNESS_LIMIT) + _beyond(strength, limit) * hue / np.maximum(strength, TINY)
+    light *= (1 - KEPT) * weight[..., None]
+    return cv2.resize(light.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def _beyond(values: np.ndarray, limit: float | np.ndarray) -> np.ndarray:
+    """What of values goes beyond a soft limit."""
+    return np.asarray(values - limit * np.tanh(values / limit))
+
+
+def _continued(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Values (h, w, 3) where their weight (h, w) is large, elsewhere the mean of those around."""
+    total = cv2.GaussianBlur(np.dstack([values * weight[..., None], weight]), (0, 0), FILL_SIGMA)
+    around = total[..., :3] / np.maximum(total[..., 3:], TINY)
+    return np.where(weight[..., None] > PLAIN, values, around)
+
+
+def _median(values: np.ndarray) -> np.ndarray:
+    """(h, w) float32: the medians around values (h, w)."""
+    steps = np.clip(np.round(values / STEP) + 128, 0, 255).astype(np.uint8)
+    filtered = (cv2.medianBlur(steps, MEDIAN).astype(np.float32) - 128) * np.float32(STEP)
+    return cv2.GaussianBlur(filtered, (0, 0), STEP_SIGMA)

@@ -1,0 +1,101 @@
+"""Patches of light with edges are taken out of the albedo; spots, small differences and features stay."""
+
+import cv2
+import numpy as np
+import pytest
+
+from core.image.color import LUMINANCE
+from core.texture.light_patches import LIGHTNESS_LIMIT, patch_light
+
+SIZE = 2048
+SIDE = 512
+MIDDLE = SIDE // 2
+#: Sun on half of a face, and a blue shadow, natural logarithm.
+SUN = np.array([0.55, 0.5, 0.4], np.float32)
+SHADE = np.array([-0.9, -0.7, -0.45], np.float32)
+PLAIN = np.ones((SIDE // 2, SIDE // 2), np.float32)
+NOTHING = np.zeros((SIDE // 2, SIDE // 2, 3), np.float32)
+
+
+def picture(draw):
+    """(SIDE, SIDE) float32 that is 1 where `draw` drew on it, 0 elsewhere; blurred as a photo is."""
+    values = np.zeros((SIDE, SIDE), np.float32)
+    draw(values)
+    return cv2.GaussianBlur(values, (0, 0), 2.0)
+
+
+def left(ratio, beside=NOTHING, plain=PLAIN):
+    return ratio - patch_light(ratio.astype(np.float32), beside, plain, SIZE)
+
+
+@pytest.mark.parametrize("light", [SUN, SHADE], ids=["sun", "shade"])
+def test_what_is_lighter_or_darker_over_centimeters_is_evened_up_to_its_edge(light):
+    half = picture(lambda values: cv2.rectangle(values, (0, 0), (MIDDLE, SIDE), 1.0, -1))
+    after = left(half[..., None] * light)
+    inside, outside = after[100:-100, 40 : MIDDLE - 20], after[100:-100, MIDDLE + 20 : -40]
+    assert np.abs(inside @ LUMINANCE).max() < LIGHTNESS_LIMIT + 0.2 * np.abs(light @ LUMINANCE)
+    assert np.abs(outside).max() < 0.02
+    assert np.abs(after[100:-100] @ LUMINANCE).max() < 0.75 * np.abs(light @ LUMINANCE)  # at the edge, too
+
+
+def test_patches_lie_in_what_the_fine_structure_is_on_as_well():
+    beside = np.zeros_like(NOTHING)
+    beside[:, : MIDDLE // 2] = SUN
+    light = patch_light(np.zeros((SIDE, SIDE, 3), np.float32), beside, PLAIN, SIZE)
+    assert (light[100:-100, 40 : MIDDLE - 20] @ LUMINANCE > 0.3).all()
+    assert np.abs(light[100:-100, MIDDLE + 20 : -40]).max() < 0.02
+
+
+@pytest.mark.parametrize("radius", [4, 8, 11])
+def test_moles_and_freckles_stay(radius):
+    mole = picture(lambda values: cv2.circle(values, (MIDDLE, MIDDLE), radius, 1.0, -1))
+    before = mole[..., None] * SHADE
+    assert left(before)[MIDDLE, MIDDLE] == pytest.approx(before[MIDDLE, MIDDLE], abs=0.03)
+
+
+def test_small_differences_stay():
+    field = np.random.default_rng(0).normal(size=(SIDE, SIDE)).astype(np.float32)
+    field = cv2.GaussianBlur(field, (0, 0), 40.0)
+    field *= 0.04 / np.abs(field).max()
+    before = field[..., None] * np.ones(3, np.float32)
+    assert left(before) == pytest.approx(before, abs=0.012)
+
+
+def test_red_cheeks_stay_redder_than_what_is_as_blue():
+    cheek = picture(lambda values: cv2.circle(values, (MIDDLE, MIDDLE), 80, 1.0, -1))[..., None]
+    red = np.array([0.12, -0.02, -0.08], np.float32)
+    red -= red @ LUMINANCE
+    warm, cold = (left(cheek * hue)[MIDDLE, MIDDLE] for hue in (red, -red))
+    assert np.linalg.norm(warm) > 0.8 * np.linalg.norm(red)
+    assert np.linalg.norm(cold) < 0.7 * np.linalg.norm(red)
+
+
+def test_brows_lips_and_beards_stay_and_do_not_spread():
+    brow = picture(lambda values: cv2.rectangle(values, (150, 230), (350, 280), 1.0, -1))
+    plain = 1 - np.ceil(cv2.resize(cv2.blur(brow, (15, 15)), (SIDE // 2, SIDE // 2)))
+    before = brow[..., None] * np.array([-1.5, -1.5, -1.5], np.float32)
+    assert left(before, plain=plain.astype(np.float32)) == pytest.approx(before, abs=0.05)
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (6, 300), (300, 4)])
+def test_the_smallest_boxes_have_patches_too(shape):
+    ratio = np.ones((*shape, 3), np.float32)
+    half = (shape[0] // 2, shape[1] // 2)
+    light = patch_light(ratio, np.zeros((*half, 3), np.float32), np.ones(half, np.float32), SIZE)
+    assert light.shape == ratio.shape
+    assert np.isfinite(light).all()
+
+
+@pytest.mark.parametrize("size", [1024, 4096])
+def test_it_does_the_same_at_all_sizes_of_texture(size):
+    half = picture(lambda values: cv2.rectangle(values, (0, 0), (MIDDLE, SIDE), 1.0, -1))
+    ratio = half[..., None] * SUN
+    reference = patch_light(ratio, NOTHING, PLAIN, SIZE)
+    side = SIDE * size // SIZE
+    other = patch_light(
+        cv2.resize(ratio, (side, side), interpolation=cv2.INTER_AREA),
+        np.zeros((side // 2, side // 2, 3), np.float32),
+        np.ones((side // 2, side // 2), np.float32),
+        size,
+    )
+    assert cv2.resize(other, (SIDE, SIDE), interpolation=cv2.INTER_AREA) == pytest.approx(reference, abs=0.06)
