@@ -87,7 +87,6 @@ class Rim:
         edge = np.repeat(np.arange(len(count)), count)
         fraction = (np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count) + 0.5) / count[edge]
         points = first[edge] + fraction[:, None] * along[edge]
-        tree = cKDTree(points, balanced_tree=False, compact_nodes=False)
         # The way in is to where hair is, seen from the skin: single triangles point anywhere.
         height, nearest = skin.distance(vertices[~inner], LYING[1])
         feet = (vertices[~inner] - height[:, None] * skin.normals_at(nearest))[height < LYING[1]]
@@ -98,7 +97,7 @@ class Rim:
         _, nearest = skin.distance(points)
         inward = perpendicular_part(inward, skin.normals_at(nearest))
         inward = unit_vectors(inward)
-        return cls(points, inward, tree, np.ones(len(points)))
+        return cls(points, inward, _tree(points), np.ones(len(points)))
 
     def with_roots(self, skin: Skin, scalp: Scalp) -> "Rim":
         """The same rim, with where hair grows.
@@ -109,6 +108,14 @@ class Rim:
         """
         _, nearest = skin.distance(self.points + ROOTED_AT * self.inward)
         return replace(self, rooted=ramp(skin.at_samples(scalp.roots)[nearest], *ROOTS))
+
+    def above(self, height: float) -> "Rim | None":
+        """The part of it that is higher than a height, head frame, meters; None if nothing is."""
+        kept = self.points[:, 2] > height
+        if not kept.any():
+            return None
+        points = self.points[kept]
+        return Rim(points, self.inward[kept], _tree(points), self.rooted[kept])
 
     def distance(self, points: np.ndarray, reach: float) -> np.ndarray:
         """How far points are from the rim.
@@ -122,6 +129,10 @@ class Rim:
         """
         distance, _ = self.tree.query(points, distance_upper_bound=reach, workers=search_threads(len(points)))
         return np.minimum(distance, reach)
+
+
+def _tree(points: np.ndarray) -> cKDTree:
+    return cKDTree(points, balanced_tree=False, compact_nodes=False)
 
 
 def thinned(
@@ -174,6 +185,7 @@ def thinned(
     # The rim itself would be shaded half like the inner side, which faces the head: as a dark line.
     border = triangles[inner[triangles].any(1) & ~inner[triangles].all(1)]
     at_rim = np.unique(border[inner[border]])
+    at_rim = at_rim[vertices[at_rim, 2] > skin.lower_end]
     _, nearest = skin.distance(vertices[at_rim])
     leaning[at_rim] = skin.normals_at(nearest)
     return vertices + _smoothed(moves, triangles, ~inner), leaning

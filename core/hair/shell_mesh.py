@@ -19,6 +19,8 @@ from .volume import BELOW_SKIN, HairVolume, hidden_by
 INNER = 0.0006
 #: What is farther from the skin than this in the end, meters, is seen, and no inner side.
 ON_SKIN = 0.0002
+#: From this height over the neck's lower end, meters, on the skin hides what is on it.
+BEHIND_NECK = 0.015
 #: A piece of hair has at least this fraction of all vertices.
 SMALLEST_PIECE = 0.05
 #: By the volume's coarse distance, points nearer to the skin than this, meters, may be in it; and in ears'
@@ -80,7 +82,7 @@ class ShellMesh:
         vertices: (N, 3) float64, head frame, meters.
         triangles: (M, 3) int32, counterclockwise from outside.
         normals: (N, 3) float32 unit vectors.
-        inner: (N,) bool, on the skin.
+        inner: (N,) bool, on the skin, not on what it is continued by below the neck.
         inset: (N,) float32, meters, how far in each may be moved below cards.
         rim: Where it meets the skin; None if it does not, or has no thickness to lose there.
     """
@@ -111,14 +113,14 @@ def extract_shell(
     found = _isosurface(volume)
     if found is None:
         return None
-    vertices, faces, inner = _decimated(*found, triangles)
+    vertices, faces, inner = _decimated(*found, skin, triangles)
     outer = np.flatnonzero(~inner)
     vertices[outer] = _on_isosurface(volume, vertices[outer])
     vertices = _without_ridges(vertices, faces, inner, maps)
     vertices = out_of_skin(vertices, skin)
     vertices = out_of_skin(_with_smooth_rim(vertices, faces, inner, skin, maps), skin)
     vertices = out_of_skin(_with_smooth_edge(vertices, faces, inner, skin, maps), skin)
-    rim = Rim.of(vertices, faces, inner, skin) if soft else None
+    rim = _rim(vertices, faces, inner, skin) if soft else None
     leaning = np.zeros_like(vertices)
     if rim is not None:
         vertices, leaning = thinned(vertices, faces, inner, rim, skin, maps)
@@ -127,7 +129,8 @@ def extract_shell(
     clearance, _ = skin.distance(vertices, CLEARANCE_REACH)
     inset = np.where(inner, 0, _inset(volume, vertices, normals, clearance, maps)).astype(np.float32)
     inner = inner & (clearance < ON_SKIN)
-    rim = Rim.of(vertices, faces, inner, skin) if soft else None
+    rim = _rim(vertices, faces, inner, skin) if soft else None
+    inner = inner & (vertices[:, 2] > skin.lower_end + BEHIND_NECK)
     return ShellMesh(vertices, faces.astype(np.int32), normals.astype(np.float32), inner, inset, rim)
 
 
@@ -148,15 +151,23 @@ def _isosurface(volume: HairVolume) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def _decimated(
-    vertices: np.ndarray, faces: np.ndarray, height: np.ndarray, triangles: int
+    vertices: np.ndarray, faces: np.ndarray, height: np.ndarray, skin: Skin, triangles: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """About so many triangles: vertices (N, 3), triangles (M, 3), and which vertices (N,) are on the skin."""
     inner = height < INNER
     if len(faces) <= triangles:
         return vertices, faces, inner
-    clusters = cluster_vertices(vertices, faces, triangles, *_coarse_and_fine(faces, inner))
+    coarse, fine = _coarse_and_fine(faces, inner)
+    coarse &= vertices[:, 2] > skin.lower_end + BEHIND_NECK
+    clusters = cluster_vertices(vertices, faces, triangles, coarse, fine)
     inner = clusters.mean(inner.astype(float))[:, 0] > 0.5
     return clusters.mean(vertices), _closed(clusters.faces), inner
+
+
+def _rim(vertices: np.ndarray, faces: np.ndarray, inner: np.ndarray, skin: Skin) -> Rim | None:
+    """The rim of a shell, where there is skin."""
+    rim = Rim.of(vertices, faces, inner, skin)
+    return None if rim is None else rim.above(skin.lower_end)
 
 
 def _on_isosurface(volume: HairVolume, points: np.ndarray) -> np.ndarray:

@@ -37,6 +37,7 @@ class Skin:
         samples: (N, 3) float64, points all over the skin.
         sample_triangle: (N,) int, the triangle of each.
         sample_weights: (N, 3) float64, its barycentric coordinates.
+        lower_end: Height of the neck's rim, meters: below it no skin hides what is behind it.
     """
 
     def __init__(self, vertices: np.ndarray, topology: HeadTopology) -> None:
@@ -57,7 +58,7 @@ class Skin:
         normals = self.at_samples(self.normals)
         self._normals = unit_vectors(normals)
         self._tree = cKDTree(self.samples, LEAF_SIZE, balanced_tree=False, compact_nodes=False)
-        self._rim = float(self.vertices[topology.neck, 2].max())
+        self.lower_end = float(self.vertices[topology.neck, 2].max())
 
     def at_samples(self, values: np.ndarray) -> np.ndarray:
         """Values of vertices at the samples.
@@ -83,7 +84,7 @@ class Skin:
         """
         # The neck is open below: it goes on straight down, as a body would be there.
         points = np.array(points, np.float64)
-        points[:, 2] = np.maximum(points[:, 2], self._rim + RIM_MARGIN)
+        points[:, 2] = np.maximum(points[:, 2], self.lower_end + RIM_MARGIN)
         far, nearest = self._tree.query(
             points, eps=APPROXIMATION, distance_upper_bound=reach, workers=search_threads(len(points))
         )
@@ -108,7 +109,7 @@ class Skin:
             (N,) float64 meters, how far they are, negative inside the head; (N, 3) float64 the closest
             points, meters; and (N, 3) float64 the skin's unit normals there.
         """
-        below = np.minimum(points[:, 2] - self._rim - RIM_MARGIN, 0)
+        below = np.minimum(points[:, 2] - self.lower_end - RIM_MARGIN, 0)
         points = points - below[:, None] * [0, 0, 1]
         _, near = self._tree.query(points, k=NEAREST_SAMPLES, workers=search_threads(len(points)))
         corners = self.triangles[self.sample_triangle[near]].reshape(-1, 3)
