@@ -81,7 +81,8 @@ def cards_material(name: str, texture: Path, normals: Path, typical: Sequence[in
         relief.image.colorspace_settings.name = "Non-Color"
         bump = add_node(material, "ShaderNodeNormalMap", (-200, -500))
         material.node_tree.links.new(relief.outputs["Color"], bump.inputs["Color"])
-        material.node_tree.links.new(bump.outputs["Normal"], principled.inputs["Normal"])
+        normal = _whichever_side(material, bump.outputs["Normal"])
+        material.node_tree.links.new(normal, principled.inputs["Normal"])
     return material
 
 
@@ -212,6 +213,23 @@ def _multiplied(material: bpy.types.Material, factors: list[bpy.types.NodeSocket
         material.node_tree.links.new(factor, multiply.inputs[1])
         product = multiply.outputs[0]
     return product
+
+
+def _whichever_side(material: bpy.types.Material, normal: bpy.types.NodeSocket) -> bpy.types.NodeSocket:
+    """A normal as the mesh has it: on backs, renderers turn it round, which makes them black before light.
+
+    Cards have the normals of the hair that they lie on, wherever they face themselves.
+    """
+    geometry = add_node(material, "ShaderNodeNewGeometry", (-500, -850))
+    side = add_node(material, "ShaderNodeMath", (-200, -850))
+    side.operation = "MULTIPLY_ADD"
+    material.node_tree.links.new(geometry.outputs["Backfacing"], side.inputs[0])
+    side.inputs[1].default_value, side.inputs[2].default_value = -2.0, 1.0
+    turned = add_node(material, "ShaderNodeVectorMath", (0, -500))
+    turned.operation = "SCALE"
+    material.node_tree.links.new(normal, turned.inputs[0])
+    material.node_tree.links.new(side.outputs[0], turned.inputs["Scale"])
+    return turned.outputs[0]
 
 
 def _dye(image: bpy.types.Image, color: Sequence[int]) -> None:
