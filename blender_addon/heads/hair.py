@@ -111,8 +111,10 @@ def build_hair(
     if data.cards is not None:
         cards = _mesh_object(f"{name} hair cards", data.cards)
         pictures = folder / CARDS_TEXTURE, folder / CARDS_NORMALS
-        cards.data.materials.append(cards_material(cards.name, *pictures, data.rgb))
-        _tint(cards.data, data.cards.colors, data.rgb)
+        colors = data.cards.colors
+        material = cards_material(cards.name, *pictures, data.rgb, cards.data, colors)
+        cards.data.materials.append(material)
+        _tint(cards.data, colors, data.rgb)
         hair_amount.add_mask(cards, hair_amount.DENSITY, 1.0 - data.cards.rank)
         hair_amount.add_mask(cards, hair_amount.LENGTH, 1.0 - data.cards.along)
         made.append(_marked(cards, "cards", data))
@@ -144,7 +146,8 @@ def _facial(head: bpy.types.Object, folder: Path, data: HairData) -> list[bpy.ty
     for part in data.facial:
         cards = _mesh_object(f"{head.name} {part.name}", part.cards)
         typical = tuple(int(value) for value in np.median(part.cards.colors, axis=0))
-        cards.data.materials.append(cards_material(cards.name, *pictures, typical))
+        material = cards_material(cards.name, *pictures, typical, cards.data, part.cards.colors)
+        cards.data.materials.append(material)
         _tint(cards.data, part.cards.colors, typical)
         facial_hair.bind_cards(cards, part, head)
         cards[MARK] = part.name

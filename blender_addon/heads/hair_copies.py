@@ -8,6 +8,7 @@ import bpy
 from ..blender.scratch_scene import mesh_as_shown
 from . import facial_hair
 from .hair import MARK, hair_of, hang, shown_of
+from .hair_solid import without_tones
 
 
 @contextlib.contextmanager
@@ -51,9 +52,12 @@ def hair_copies(
 def _copied(context: bpy.types.Context, ob: bpy.types.Object, head: bpy.types.Object) -> bpy.types.Object:
     if ob[MARK] in facial_hair.PARTS["cards"]:
         one = facial_hair.copy_cards(ob, head)
+        without_tones(one.data)
         context.scene.collection.objects.link(one)
         return one
     data = mesh_as_shown(context, ob) if ob.type == "MESH" else ob.data.copy()
+    if isinstance(data, bpy.types.Mesh):
+        without_tones(data)
     one = bpy.data.objects.new(ob.name, data)
     context.scene.collection.objects.link(one)
     hang(one, head)

@@ -12,7 +12,7 @@ from ..blender.images import pack
 from ..blender.shader_nodes import add_node, add_principled, new_material
 from ..blender.srgb import linear_to_srgb, srgb_to_linear
 from .build import load_image
-from .hair_solid import PICTURE_NODE, picture_node, show_dye
+from .hair_solid import PICTURE_NODE, add_tones, picture_node, show_dye
 
 #: Roughness of hair's shells and cards: smoother ones shine like latex.
 ROUGHNESS = 0.75
@@ -47,14 +47,18 @@ def shell_material(name: str, texture: Path) -> bpy.types.Material:
     return material
 
 
-def cards_material(name: str, texture: Path, normals: Path, typical: Sequence[int]) -> bpy.types.Material:
+def cards_material(
+    name: str, texture: Path, normals: Path, typical: Sequence[int], mesh: bpy.types.Mesh, colors: np.ndarray
+) -> bpy.types.Material:
     """The material of cards, with holes in every view.
 
     Args:
         name: Its name.
         texture: The strand atlas: white, with alpha.
         normals: Its normals.
-        typical: The hair's color, sRGB bytes: the atlas is dyed with it, as solid views show nothing else.
+        typical: The hair's color, sRGB bytes: the atlas is dyed with it, as most files know nothing else.
+        mesh: Of the cards, which gets texture coordinates for the Solid view.
+        colors: (V, 3) sRGB bytes of its vertices.
 
     Returns:
         The material.
@@ -67,8 +71,9 @@ def cards_material(name: str, texture: Path, normals: Path, typical: Sequence[in
     if not texture.is_file():
         return material
     image = load_image(texture, f"{name} color")
-    _dye(image, typical)
+    atlas = _dye(image, typical)
     picture = _picture(material, image)
+    add_tones(material, mesh, atlas, colors)
     tint = add_node(material, "ShaderNodeAttribute", (-500, -250))
     tint.attribute_name = "Tint"
     _colored(material, principled, [picture.outputs["Color"], tint.outputs["Color"]])
@@ -232,11 +237,13 @@ def _whichever_side(material: bpy.types.Material, normal: bpy.types.NodeSocket) 
     return turned.outputs[0]
 
 
-def _dye(image: bpy.types.Image, color: Sequence[int]) -> None:
-    """Multiply a picture's values by a color, sRGB bytes, and pack it again."""
+def _dye(image: bpy.types.Image, color: Sequence[int]) -> np.ndarray:
+    """Multiply a picture's values by a color, sRGB bytes, and pack it again; (H, W, 4) what they were."""
     pixels = np.empty(len(image.pixels), np.float32)
     image.pixels.foreach_get(pixels)
+    before = pixels.reshape(image.size[1], image.size[0], 4).copy()
     pixels.reshape(-1, 4)[:, :3] *= np.array(color, np.float32) / 255.0
     image.pixels.foreach_set(pixels)
     image.pack()
     pack(image, DYED_TEXTURE)
+    return before

@@ -1,4 +1,9 @@
-"""Dyed hair in the Solid view, which shows pictures as they are and no nodes. Needs bpy."""
+"""Hair in the Solid view, which shows pictures as they are and no nodes. Needs bpy.
+
+Cards have one picture for all of them and their own colors as an attribute, which it does not show: beside
+the shell, which has the photo's lights, they were blotches. So they have a picture of their own for it, the
+strand atlas in some tones of the hair below each other, and texture coordinates in that.
+"""
 
 from collections.abc import Sequence
 
@@ -15,6 +20,16 @@ PICTURE_NODE = "Picture"
 SOLID_NODE = "Solid View"
 #: File name that unpacking gives that picture.
 SOLID_TEXTURE = "hair_solid.png"
+#: The node, linked to nothing, with the strand atlas in some tones, and the texture coordinates in it.
+TONES_NODE = "Tones"
+TONES_LAYER = "Solid View"
+#: How many tones, and rounds in which they are found.
+TONES = 6
+ROUNDS = 6
+#: Every so many-th row and column of the strand atlas is in them.
+TONES_STEP = (6, 2)
+#: File name that unpacking gives their picture.
+TONES_TEXTURE = "hair_cards_tones.png"
 #: A picture without holes is shown no larger than this, pixels a side: it is made anew while a slider moves.
 SOLID_SIDE = 512
 #: Smallest difference of a dye from none.
@@ -22,9 +37,13 @@ NO_DYE = 1e-3
 
 
 def picture_node(material: bpy.types.Material) -> bpy.types.Node | None:
-    """The node with a material's picture; heads of older versions have it without a name of its own."""
+    """The node with a material's picture, of cards the strand atlas in one tone.
+
+    Heads of older versions have it without a name of its own.
+    """
     nodes = material.node_tree.nodes
-    pictures = [node for node in nodes if node.type == "TEX_IMAGE" and node.name != SOLID_NODE]
+    own = (SOLID_NODE, TONES_NODE)
+    pictures = [node for node in nodes if node.type == "TEX_IMAGE" and node.name not in own]
     named = [node for node in pictures if node.name == PICTURE_NODE]
     colored = [node for node in pictures if node.outputs["Color"].is_linked and _is_color(node)]
     return next(iter(named + colored), None)
@@ -41,14 +60,14 @@ def show_dye(material: bpy.types.Material, dye: Sequence[float] | np.ndarray) ->
         dye: (3,) linear RGB that the picture is multiplied with.
     """
     nodes = material.node_tree.nodes
-    picture, solid = picture_node(material), nodes.get(SOLID_NODE)
+    picture, solid = nodes.get(TONES_NODE) or picture_node(material), nodes.get(SOLID_NODE)
     if picture is None or picture.image is None:
         return
     old = solid.image if solid is not None else None
     if np.abs(np.asarray(dye, float) - 1.0).max() < NO_DYE:
         if solid is not None:
             nodes.remove(solid)
-        nodes.active = picture
+        nodes.active = picture  # the tones of cards, the picture of a shell
     else:
         if solid is None:
             solid = add_node(material, "ShaderNodeTexImage", (-800, 0))
@@ -57,6 +76,68 @@ def show_dye(material: bpy.types.Material, dye: Sequence[float] | np.ndarray) ->
         nodes.active = solid
     if old is not None and not old.users:
         bpy.data.images.remove(old)
+
+
+def add_tones(
+    material: bpy.types.Material, mesh: bpy.types.Mesh, atlas: np.ndarray, colors: np.ndarray
+) -> None:
+    """Let the Solid view show cards in tones of their own colors.
+
+    Args:
+        material: Of the cards.
+        mesh: Of the cards, triangles, with texture coordinates in the strand atlas.
+        atlas: (H, W, 4) float32 0..1, bottom row first, values as stored.
+        colors: (V, 3) sRGB bytes of the cards' vertices.
+    """
+    corners = np.empty(len(mesh.loops), np.int32)
+    mesh.loops.foreach_get("vertex_index", corners)
+    faces = colors[corners].reshape(-1, 3, 3).mean(1)
+    tones, of_face = _tones(faces)
+    rows, columns = (min(step, side) for step, side in zip(TONES_STEP, atlas.shape, strict=False))
+    small = np.ascontiguousarray(atlas[rows // 2 :: rows, columns // 2 :: columns])
+    pixels = np.concatenate([small * [*tone / 255.0, 1.0] for tone in tones]).astype(np.float32)
+    image = bpy.data.images.new(f"{material.name} tones", pixels.shape[1], pixels.shape[0], alpha=True)
+    image.alpha_mode = "STRAIGHT"
+    image.pixels.foreach_set(pixels.ravel())
+    image.pack()
+    pack(image, TONES_TEXTURE)
+    node = add_node(material, "ShaderNodeTexImage", (-800, 250))
+    node.name = node.label = TONES_NODE
+    node.image = image
+    material.node_tree.nodes.active = node
+    uv = np.empty(2 * len(corners), np.float32)
+    mesh.uv_layers.active.data.foreach_get("uv", uv)
+    uv = uv.reshape(-1, 2)
+    uv[:, 1] = (uv[:, 1] + of_face.repeat(3)) / len(tones)
+    layer = mesh.uv_layers.new(name=TONES_LAYER)
+    layer.data.foreach_set("uv", uv.ravel())
+    # The Solid view goes by the active layer, renderers and nodes by the one that is active for rendering.
+    mesh.uv_layers.active = layer
+
+
+def without_tones(mesh: bpy.types.Mesh) -> None:
+    """Take the texture coordinates of `add_tones` off a mesh: files have no use for them."""
+    layer = mesh.uv_layers.get(TONES_LAYER)
+    if layer is not None:
+        mesh.uv_layers.remove(layer)
+
+
+def _tones(colors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Few colors (K, 3) that stand for others (N, 3), sRGB bytes; and (N,) int, which stands for each.
+
+    S. Lloyd, "Least squares quantization in PCM", 1982, from evenly spaced brightness on.
+    """
+    brightness = colors.sum(1)
+    order = np.argsort(brightness, kind="stable")
+    even = np.linspace(brightness[order[0]], brightness[order[-1]], TONES)
+    tones = colors[order[np.searchsorted(brightness[order], even)]]
+    for _ in range(ROUNDS):
+        nearest = ((colors[:, None] - tones) ** 2).sum(2).argmin(1)
+        nearest = np.unique(nearest, return_inverse=True)[1]
+        count = np.bincount(nearest)
+        sums = np.stack([np.bincount(nearest, colors[:, k]) for k in range(3)], 1)
+        tones = sums / count[:, None]
+    return tones, nearest
 
 
 def _dyed(image: bpy.types.Image, dye: Sequence[float] | np.ndarray) -> bpy.types.Image:

@@ -32,6 +32,7 @@ from blender_addon.heads.build import SUBDIVISION, build_head
 from blender_addon.heads.engine_glb import engine_glb
 from blender_addon.heads.face_document import FaceDocument
 from blender_addon.heads.hair_copies import hair_copies
+from blender_addon.heads.hair_solid import TONES_LAYER, add_tones, without_tones
 from blender_addon.heads.head_materials import FINISHES, IMAGE_NODE
 from blender_addon.heads.head_npz import MATERIALS, read_head
 from blender_addon.heads.loaded import LoadedHead
@@ -139,6 +140,7 @@ def check_hair(head, folder):
     assert set(made) == {"shell", "cards", "cover", "brows"} | curves
     assert {ob[hair.MARK] for ob in hair.shown_of(head)} == {"shell", "cards", "cover", "brows"}
     check_brows(head, made.pop("brows"), made.pop("brows_strands", None))
+    check_tones()
     assert all(ob.parent == rig_of(head) and ob.parent_bone == hair.HEAD_BONE for ob in made.values())
     bpy.context.view_layer.update()
     for ob in made.values():
@@ -173,6 +175,8 @@ def check_hair(head, folder):
     with hair_copies(bpy.context, head, head, False) as copies:
         names = {copy.name.removeprefix("somebody ") for copy in copies}
         assert names == {"hair shell", "hair cards", "cover", "brows"}
+        assert all(TONES_LAYER not in copy.data.uv_layers for copy in copies), "files have no use for it"
+    assert made["cards"].data.uv_layers.active.name == TONES_LAYER
     assert made["cards"].name == made["cards"].data.name == "somebody hair cards"
     check_hair_follows(head, made)
     hair.show(head, "none")
@@ -295,6 +299,37 @@ def check_hair_color(head):
     assert all(np.allclose(solid(part), before[part], atol=0.01) for part in before)
     head.photobust.hair_color = hair.typical_color(head)
     assert len(bpy.data.images) == images
+
+
+def check_tones():
+    """The Solid view shows each card in about its own color; all else goes by the strand atlas."""
+    colors = np.repeat(np.random.default_rng(0).integers(0, 3, 400), 3)[:, None] * [60, 40, 20] + [50, 40, 30]
+    mesh = bpy.data.meshes.new("cards")
+    corners = np.random.default_rng(1).random((1200, 3))
+    mesh.from_pydata(corners.tolist(), [], np.arange(1200).reshape(-1, 3).tolist())
+    uv = np.random.default_rng(2).random((1200, 2)).astype(np.float32)
+    mesh.uv_layers.new(name="UVMap").data.foreach_set("uv", uv.ravel())
+    for height, width in ((512, 1024), (1, 1)):
+        material = bpy.data.materials.new("cards")
+        material.use_nodes = True
+        atlas = np.full((height, width, 4), 0.8, np.float32)
+        add_tones(material, mesh, atlas, colors)
+        image = material.node_tree.nodes.active.image
+        pixels = np.array(image.pixels).reshape(image.size[1], image.size[0], 4)
+        shown = np.empty(2400, np.float32)
+        mesh.uv_layers.active.data.foreach_get("uv", shown)
+        shown = shown.reshape(-1, 3, 2).mean(1)
+        assert shown.min() >= 0.0 and shown.max() <= 1.0
+        found = pixels[(shown[:, 1] * len(pixels)).astype(int), (shown[:, 0] * image.size[0]).astype(int)]
+        assert np.allclose(found[:, :3], 0.8 * colors[::3] / 255.0, atol=0.01)
+        assert np.allclose(found[:, 3], 0.8, atol=0.01)
+        rendered = next(layer for layer in mesh.uv_layers if layer.active_render)
+        assert (mesh.uv_layers.active.name, rendered.name) == (TONES_LAYER, "UVMap")
+        without_tones(mesh)
+        assert [layer.name for layer in mesh.uv_layers] == ["UVMap"]
+        bpy.data.images.remove(image)
+        bpy.data.materials.remove(material)
+    bpy.data.meshes.remove(mesh)
 
 
 def check_brows(head, cards, strands):
