@@ -64,10 +64,10 @@ BAND = 4.0
 SMOOTHING = 0.8
 #: Standard deviation of the smoothing of hair beside skin that the photo shows at a slant, meters; and the
 #: distances from the skin, meters, between which it ends.
-SLANT_SIGMA = 0.006
-SLANT_REACH = (0.010, 0.020)
+SLANT_SIGMA = 0.010
+SLANT_REACH = (0.014, 0.028)
 #: Distances inside the photo's outline, meters, from which to which hair is too certain for that.
-SLANT_INSIDE = (0.002, 0.005)
+SLANT_INSIDE = (0.004, 0.009)
 #: The distance from the skin is computed on a grid this much coarser.
 SKIN_GRID_FACTOR = 2.5
 #: Meters from the skin up to which its closest point is searched: beyond, no cap reaches.
@@ -312,7 +312,7 @@ def _smooth_on_slanted_skin(
 
     There the noise of the photo's outline (N,), drawn out along the rays, would be rags on cheeks and jaw.
     """
-    slanted = (1 - on_skin.visible) * (1 - on_skin.rooted)
+    slanted = (1 - on_skin.visible**3) * (1 - on_skin.rooted)
     certain = (1 - in_photo.hidden) * ramp(outline, *SLANT_INSIDE)
     weight = (slanted * (1 - certain)).reshape(grid.shape).astype(np.float32)
     weight *= ramp(-on_skin.distance, -SLANT_REACH[1], -SLANT_REACH[0]).astype(np.float32)
