@@ -53,6 +53,11 @@ OCCIPUT_Z = 0.045
 BACK_SLOPE = 0.12
 #: Thickness of hanging hair on the back of the neck, meters, at least.
 ON_NECK = 0.012
+#: How thick, meters, hair lies where the neck reaches beyond what hangs behind it, how far it may, and below
+#: which height, head frame.
+OVER_NECK = 0.007
+NECK_BEYOND = 0.03
+NECK_Z = -0.02
 #: A correction is sampled on a grid this much coarser.
 CORRECTION_FACTOR = 2.0
 #: Hair that only a correction has is thicker than this, meters, up to this distance from the skin.
@@ -224,11 +229,12 @@ def build_volume(
     in_photo = _InPhoto(maps, pixels, hidden_by(maps, pixels, depth))
     billboard, extents = sides[0]
     back = _back_profile(skin, scalp, extents)
-    curtain = _curtain(points, pixels, in_photo.hidden, maps, billboard, extents, back)
+    curtain = _curtain(points, in_photo, on_skin.distance.ravel(), billboard, extents, back)
     field = np.maximum(on_skin.cap.ravel(), curtain)
     outline = _limit(maps, pixels, in_photo.hidden)
     if further:
-        beyond_sight = _field_of_others(points, in_photo.hidden, further, sides[1:], skin, scalp)
+        distance = on_skin.distance.ravel()
+        beyond_sight = _field_of_others(points, distance, in_photo.hidden, further, sides[1:], skin, scalp)
         field = np.maximum(field, beyond_sight.hair)
         outline = np.minimum(outline, beyond_sight.limit)
     np.minimum(field, outline, out=field)
@@ -347,20 +353,21 @@ class _Others:
 
 def _field_of_others(
     points: np.ndarray,
+    distance: np.ndarray,
     hidden: np.ndarray,
     further: Sequence[HairMaps],
     sides: Sequence[tuple[Billboard, Extents]],
     skin: Skin,
     scalp: Scalp,
 ) -> _Others:
-    """The fields of other photos at points (N, 3), which are `hidden` (N,) in the first one."""
+    """The fields of other photos at points (N, 3), a distance (N,) from the skin, `hidden` (N,) in the first."""
     hair = np.full(len(points), -FURTHER_FAR, np.float32)
     limit = np.full(len(points), FURTHER_FAR, np.float32)
     for maps, (billboard, extents) in zip(further, sides, strict=True):
         pixels, depth = maps.pixels_of(points)
         own = hidden_by(maps, pixels, depth)
         profile = _back_profile(skin, scalp, extents)
-        curtain = _curtain(points, pixels, own, maps, billboard, extents, profile)
+        curtain = _curtain(points, _InPhoto(maps, pixels, own), distance, billboard, extents, profile)
         # What only continues behind what this photo shows is no evidence.
         hair = np.maximum(hair, curtain - FURTHER_FAR * (1 - hidden * (1 - own)))
         limit = np.minimum(limit, _limit(maps, pixels, own) + FURTHER_TOLERANCE)
@@ -462,19 +469,28 @@ def _back_profile(skin: Skin, scalp: Scalp, extents: Extents) -> np.ndarray:
 
 def _curtain(
     points: np.ndarray,
-    pixels: np.ndarray,
-    hidden: np.ndarray,
-    maps: HairMaps,
+    in_photo: _InPhoto,
+    distance: np.ndarray,
     billboard: Billboard,
     extents: Extents,
     profile: np.ndarray,
 ) -> np.ndarray:
-    """(N,) float32 meters, positive in what hangs or stands beside, below and behind the head."""
+    """(N,) float32 meters, positive in what hangs or stands beside, below and behind the head.
+
+    Args:
+        points: (N, 3), head frame, meters.
+        in_photo: The same in the photo.
+        distance: (N,) meters, from the skin.
+        billboard: The plane that faces the camera.
+        extents: How far the hair reaches in it.
+        profile: (H,) meters, how far behind the axis its back is, at the heights of `extents`.
+    """
+    hidden = in_photo.hidden
     along, depth = billboard.split(points)
     height = points[:, 2]
     frontal = np.float32(billboard.frontal)
     radius = FRONT_RADIUS * frontal + SIDE_RADIUS * (1 - frontal)
-    inside = np.minimum(sample_image(maps.hull, pixels), radius)
+    inside = np.minimum(sample_image(in_photo.maps.hull, in_photo.pixels), radius)
     half = np.where(inside > 0, np.sqrt(np.maximum(inside * (2 * radius - inside), 0)), inside)
     positive = along >= 0
 
@@ -491,6 +507,9 @@ def _curtain(
     width, back = np.maximum(reach, 0.004), np.maximum(back, 0.004)
     round_ = np.sqrt((along / width) ** 2 + (np.maximum(depth, 0) / back) ** 2)
     behind = (1 - round_) * np.minimum(width, back)
+    # Where the neck grows wider than the ellipse, what hangs lies on it.
+    lying = np.minimum(np.minimum(OVER_NECK - distance, behind + NECK_BEYOND), width - np.abs(along))
+    behind = np.where(height < NECK_Z, np.maximum(behind, lying - 0.05 * (1 - hangs)), behind)
     ellipse = np.where(depth > 0, behind, half + depth)
     # What is hidden hangs only if there is hair to be seen beside it.
     half = half - 0.05 * (1 - hangs) * hidden
