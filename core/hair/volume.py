@@ -360,7 +360,7 @@ def _field_of_others(
     skin: Skin,
     scalp: Scalp,
 ) -> _Others:
-    """The fields of other photos at points (N, 3), a distance (N,) from the skin, `hidden` (N,) in the first."""
+    """The fields of other photos at points (N, 3), which are `hidden` (N,) in the first one."""
     hair = np.full(len(points), -FURTHER_FAR, np.float32)
     limit = np.full(len(points), FURTHER_FAR, np.float32)
     for maps, (billboard, extents) in zip(further, sides, strict=True):
