@@ -1,6 +1,7 @@
 """From the photo and the wrapped head to a groom."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -248,22 +249,27 @@ class HairBuilder:
             shape.prediction,
             [(other, _visible(other, mesh)) for other in others],
         )
-        colors = HairColors.of(hair, mesh, others)
         clock.lap("shell")
-        guides = grow(volume, flow, skin, scalp, settings.strands, settings.strand_points, settings.seed)
-        outside = mesh.vertices[~mesh.inner]
-        height, _ = skin.distance(outside)
-        bare = bare_fraction(scalp, skin, self._regions)
-        style = describe(guides, flow, colors.typical, outside, height, bare)
-        if style.curl in CURL_SHAPES:
-            guides = curled(guides, CURL_SHAPES[style.curl], settings.seed)
-        strands = _strands(guides, volume, skin, colors) if len(guides.length) else None
-        clock.lap("strands")
-        shell = texture_shell(mesh, colors, flow, settings, skin, tangle(flow, style.length))
-        clock.lap("texture")
-        curly = style.curl == "curly"
-        cards = build_cards(volume, flow, skin, scalp, colors, outer_area(shell), curly, settings)
-        clock.lap("cards")
+        with ThreadPoolExecutor(1) as beside:
+            coloring = beside.submit(HairColors.of, hair, mesh, others)
+            guides = grow(volume, flow, skin, scalp, settings.strands, settings.strand_points, settings.seed)
+            colors = coloring.result()
+            outside = mesh.vertices[~mesh.inner]
+            height, _ = skin.distance(outside)
+            bare = bare_fraction(scalp, skin, self._regions)
+            style = describe(guides, flow, colors.typical, outside, height, bare)
+            clock.lap("guides")
+            tangled = tangle(flow, style.length)
+            texturing = beside.submit(texture_shell, mesh, colors, flow, settings, skin, tangled)
+            if style.curl in CURL_SHAPES:
+                guides = curled(guides, CURL_SHAPES[style.curl], settings.seed)
+            strands = _strands(guides, volume, skin, colors) if len(guides.length) else None
+            curly = style.curl == "curly"
+            area = outer_area(mesh)
+            cards = build_cards(volume, flow, skin, scalp, colors, area, curly, settings)
+            clock.lap("cards")
+            shell = texturing.result()
+            clock.lap("texture")
         hairline = None
         if mesh.rim is not None:
             hairline = hairline_strokes(shell, mesh.rim, skin, flow, colors, style.length_m, settings.seed)
@@ -289,10 +295,11 @@ def _is_shaven(maps: HairMaps) -> bool:
     return skin_colored or (maps.overhang < LEAST_OVERHANG and step < LEAST_STEP)
 
 
-def outer_area(shell: HairShell) -> float:
+def outer_area(mesh: ShellMesh) -> float:
     """Area of a shell's outside, square meters."""
-    outer = shell.triangles[~shell.inner[shell.triangles].any(1)]
-    return float(np.linalg.norm(triangle_normals(shell.vertices, outer), axis=1).sum() / 2)
+    outer = mesh.triangles[~mesh.inner[mesh.triangles].all(1)]
+    normals = triangle_normals(mesh.vertices.astype(np.float32), outer)
+    return float(np.linalg.norm(normals, axis=1).sum() / 2)
 
 
 def _visible_fraction(shells: list[HairShell]) -> float:
