@@ -44,6 +44,11 @@ class Grid:
             out[..., k] = axis.reshape([-1 if i == k else 1 for i in range(3)])
         return out.reshape(-1, 3)
 
+    @property
+    def heights(self) -> np.ndarray:
+        """(Z,) float32, head frame, meters: of the points of each column, which follow one another."""
+        return (self.origin[2] + self.cell * np.arange(self.shape[2])).astype(np.float32)
+
     def coarser(self, factor: float) -> "Grid":
         """A grid over the same box whose points are a factor further apart."""
         cell = self.cell * factor

@@ -229,12 +229,12 @@ def build_volume(
     in_photo = _InPhoto(maps, pixels, hidden_by(maps, pixels, depth))
     billboard, extents = sides[0]
     back = _back_profile(skin, scalp, extents)
-    curtain = _curtain(points, in_photo, on_skin.distance.ravel(), billboard, extents, back)
+    curtain = _curtain(grid, points, in_photo, on_skin.distance.ravel(), billboard, extents, back)
     field = np.maximum(on_skin.cap.ravel(), curtain)
     outline = _limit(maps, pixels, in_photo.hidden)
     if further:
-        distance = on_skin.distance.ravel()
-        beyond_sight = _field_of_others(points, distance, in_photo.hidden, further, sides[1:], skin, scalp)
+        distance, hidden = on_skin.distance.ravel(), in_photo.hidden
+        beyond_sight = _field_of_others(grid, points, distance, hidden, further, sides[1:], skin, scalp)
         field = np.maximum(field, beyond_sight.hair)
         outline = np.minimum(outline, beyond_sight.limit)
     np.minimum(field, outline, out=field)
@@ -352,6 +352,7 @@ class _Others:
 
 
 def _field_of_others(
+    grid: Grid,
     points: np.ndarray,
     distance: np.ndarray,
     hidden: np.ndarray,
@@ -367,7 +368,8 @@ def _field_of_others(
         pixels, depth = maps.pixels_of(points)
         own = hidden_by(maps, pixels, depth)
         profile = _back_profile(skin, scalp, extents)
-        curtain = _curtain(points, _InPhoto(maps, pixels, own), distance, billboard, extents, profile)
+        in_photo = _InPhoto(maps, pixels, own)
+        curtain = _curtain(grid, points, in_photo, distance, billboard, extents, profile)
         # What only continues behind what this photo shows is no evidence.
         hair = np.maximum(hair, curtain - FURTHER_FAR * (1 - hidden * (1 - own)))
         limit = np.minimum(limit, _limit(maps, pixels, own) + FURTHER_TOLERANCE)
@@ -468,6 +470,7 @@ def _back_profile(skin: Skin, scalp: Scalp, extents: Extents) -> np.ndarray:
 
 
 def _curtain(
+    grid: Grid,
     points: np.ndarray,
     in_photo: _InPhoto,
     distance: np.ndarray,
@@ -478,7 +481,8 @@ def _curtain(
     """(N,) float32 meters, positive in what hangs or stands beside, below and behind the head.
 
     Args:
-        points: (N, 3), head frame, meters.
+        grid: Of the volume.
+        points: (N, 3), the grid's.
         in_photo: The same in the photo.
         distance: (N,) meters, from the skin.
         billboard: The plane that faces the camera.
@@ -487,29 +491,31 @@ def _curtain(
     """
     hidden = in_photo.hidden
     along, depth = billboard.split(points)
-    height = points[:, 2]
     frontal = np.float32(billboard.frontal)
     radius = FRONT_RADIUS * frontal + SIDE_RADIUS * (1 - frontal)
     inside = np.minimum(sample_image(in_photo.maps.hull, in_photo.pixels), radius)
     half = np.where(inside > 0, np.sqrt(np.maximum(inside * (2 * radius - inside), 0)), inside)
     positive = along >= 0
 
-    def at(values: np.ndarray) -> np.ndarray:
-        row = (height - extents.heights[0]) / (extents.heights[1] - extents.heights[0])
-        index = np.clip(row.astype(np.int32), 0, len(extents.heights) - 2)
-        fraction = np.clip(row - index, 0, 1)
-        values = values.astype(np.float32)
-        return np.asarray(values[index] * (1 - fraction) + values[index + 1] * fraction)
+    # Points of one height are alike in all this, and those of a column lie one after the other.
+    heights = grid.heights
 
-    reach = np.where(positive, at(extents.reach[1]), at(extents.reach[0]))
-    hangs = np.where(positive, at(extents.hangs[1]), at(extents.hangs[0]))
-    back = np.maximum(at(profile), half) * frontal + half * (1 - frontal)
-    width, back = np.maximum(reach, 0.004), np.maximum(back, 0.004)
+    def at(values: np.ndarray) -> np.ndarray:
+        return np.interp(heights, extents.heights, values).astype(np.float32)
+
+    def on_side(values: np.ndarray) -> np.ndarray:
+        right, left = at(values[1]), at(values[0])
+        return np.where(positive.reshape(-1, len(heights)), right, left).ravel()
+
+    reach, hangs = on_side(extents.reach), on_side(extents.hangs)
+    back = np.maximum(at(profile), half.reshape(-1, len(heights))).ravel() * frontal + half * (1 - frontal)
+    width, back = np.maximum(reach, np.float32(0.004)), np.maximum(back, np.float32(0.004))
     round_ = np.sqrt((along / width) ** 2 + (np.maximum(depth, 0) / back) ** 2)
     behind = (1 - round_) * np.minimum(width, back)
     # Where the neck grows wider than the ellipse, what hangs lies on it.
     lying = np.minimum(np.minimum(OVER_NECK - distance, behind + NECK_BEYOND), width - np.abs(along))
-    behind = np.where(height < NECK_Z, np.maximum(behind, lying - 0.05 * (1 - hangs)), behind)
+    below = np.tile(heights < NECK_Z, len(points) // len(heights))
+    behind = np.where(below, np.maximum(behind, lying - 0.05 * (1 - hangs)), behind)
     ellipse = np.where(depth > 0, behind, half + depth)
     # What is hidden hangs only if there is hair to be seen beside it.
     half = half - 0.05 * (1 - hangs) * hidden
