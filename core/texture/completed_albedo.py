@@ -21,7 +21,9 @@ from .face_colors import face_colors
 from .padding import nearest_texels
 from .part_painter import PartPainter
 from .settings import PaintOptions, TextureSettings
-from .skin_painter import PLAIN, SkinLayer, SkinPainter
+from .skin_compositor import SkinLayer
+from .skin_painter import SkinPainter
+from .skin_tone import plain_tone
 from .skin_views import SkinPhoto
 from .surface_maps import SurfaceMapper
 
@@ -90,7 +92,7 @@ class CompletedAlbedo:
         photo = SkinPhoto(rgb, frame, pose, head.vertices, segmentation, outline)
         skin = self.skin.paint(photo, options, face, others)
         clock.lap("skin")
-        plain = np.median(skin.logs[self.regions.plain > PLAIN], axis=0)
+        plain = plain_tone(skin.logs, self.regions)
         eyes = eye_colors(rgb, landmarks, skin.correction, np.exp(plain))
         linear = self._painter.paint(np.exp(self._rim @ skin.logs), eyes)
         image = np.empty((self.size, self.size, 4), np.uint8)

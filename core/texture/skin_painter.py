@@ -1,11 +1,11 @@
-"""The skin's albedo: what the photo shows of it, mirrored and completed by the statistical model.
+"""The skin's albedo: what photos show of it, the light taken out, completed by the statistical model.
 
-All that is smooth is computed on the mesh's vertices and on texels of half the texture's resolution; only the
-photo itself and the fine detail are at the full one.
+All of it is smooth, and computed on the mesh's vertices and on texels of half the texture's resolution; the
+photo itself and the fine detail are put onto it at the full one (`skin_compositor`).
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -13,21 +13,16 @@ import numpy as np
 from ..geometry.mesh import shading_normals
 from ..geometry.visibility import ramp
 from ..image.color import LUMINANCE
-from ..image.sampling import sample_photo_linear
 from ..template.regions import Regions, brow_weight
 from ..template.topology import SKIN, HeadTopology
 from .albedo_model import DARK, AlbedoFit, AlbedoModel
-from .blocks import half_span, row_blocks
-from .creases import crease_shade
 from .delighting import relative_shading, without_sheen
-from .detail import CHANNELS, DetailLayer
 from .face_colors import FaceColors
 from .inpainting import SmoothCompletion
-from .light_patches import patch_light
-from .padding import nearest_texels
 from .settings import PaintOptions, TextureSettings
+from .skin_compositor import SkinCompositor, SkinLayer
 from .skin_sampler import SkinSampler, SkinView, side_weight
-from .skin_tone import colorfulness, tone_correction
+from .skin_tone import colorfulness, plain_tone, tone_correction
 from .skin_views import ShownSkin, SkinPhoto, match_tone, view_shares
 from .tone_correction import ToneCorrection
 
@@ -51,8 +46,6 @@ CHAIN_RANGE = (0.12, 0.30)
 CHAIN_REACH = 2
 #: The same for redder ones on the neck and before the ears: ears are red.
 FLUSHED_RANGE = (0.10, 0.22)
-#: Value of the region of plain skin from which on a vertex has the person's tone.
-PLAIN = 0.9
 #: Meters from hair up to which skin may be in its shade, and over which that fades.
 SHADE_REACH = 0.045
 SHADE_FADE = 0.018
@@ -74,10 +67,6 @@ EVEN_BEARD = 0.5
 EVEN_FINER_BESIDE = 5.0
 #: Least channel, linear, of colors that are clipped: nothing of the skin is left in them.
 CLIPPED_RANGE = (0.75, 0.95)
-#: Texels of half the resolution around what was observed.
-MARGIN = 8
-#: Weights of the mirror image from which on it is used, and used fully.
-MIRROR_RANGE = (0.3, 0.9)
 #: Weight of the smoothness of sheen where it goes on under brows and lips.
 SHEEN_STIFFNESS = 0.1
 #: How far beyond the landmarks' outline brows are taken out, meters, where they are not to be in the texture.
@@ -88,27 +77,6 @@ BROW_STIFFNESS = 0.1
 COLOR_STEP = 16
 #: How many times smooth light and albedo are found in turn.
 LIGHT_ROUNDS = 2
-
-
-@dataclass(frozen=True)
-class SkinLayer:
-    """The painted skin.
-
-    Attributes:
-        linear: (S, S, 3) float32 linear albedo, beyond the skin's island, too.
-        logs: (V, 3) float32, natural logarithm of the completed albedo at the vertices.
-        observed: (S/2, S/2) float32, 0..1, how far the photo shows each texel.
-        mirrored: (S/2, S/2) float32, 0..1, how far it comes from the head's other side.
-        correction: Exposure and white balance that were made.
-        detail: (S, S) float32, natural logarithm of the fine structure of lightness.
-    """
-
-    linear: np.ndarray
-    logs: np.ndarray
-    observed: np.ndarray
-    mirrored: np.ndarray
-    correction: ToneCorrection
-    detail: np.ndarray
 
 
 class SkinPainter:
@@ -130,11 +98,11 @@ class SkinPainter:
         self.regions = Regions.of(topology)
         self.completion = SmoothCompletion(topology)
         self.sampler = SkinSampler(topology, size // 2)
-        _, self._fill = nearest_texels(self.sampler.texel, size // 2)
         regions = [self.regions.features, self.regions.beard, self.regions.neck]
         features, beard, neck = self.sampler.at_texels(np.column_stack(regions)).T.copy()
         before_ear = self.sampler.beside_ear
         self._features, self._beard = features, beard * (1 - before_ear)
+        self.compositor = SkinCompositor(size, self.sampler, self.regions, self._features, self._beard)
         # Where fine lines are no skin's: necklaces, and ears that lie before the head's.
         self._smooth = np.maximum(neck, before_ear)
         of_skin = np.zeros(len(topology.vertices), bool)
@@ -144,7 +112,6 @@ class SkinPainter:
         self._brow_texels = self.sampler.at_texels(self._brows[:, None])[:, 0]
         self._beside = np.maximum(self.regions.neck, side_weight(topology, self.regions.ear)) * of_skin
         self._glossy = of_skin * (1 - self.regions.features) * (1 - self.regions.beard)
-        self._detail = DetailLayer(size)
 
     def paint(
         self,
@@ -172,7 +139,7 @@ class SkinPainter:
             layers = [shown]
             if options.delight:
                 layers, logs = self._evened(layers, logs, fit.tone)
-            return self._compose(layers, shown.weight, logs, correction, options.delight)
+            return self.compositor.compose(layers, shown.weight, logs, correction, options.delight)
         layers = [shown]
         for other in others:
             layer, own_fit, _ = self._shown(other, options)
@@ -185,7 +152,7 @@ class SkinPainter:
             logs = self._without_brows(logs)
         if options.delight:
             layers, logs = self._evened(layers, logs, fit.tone)
-        return self._compose(layers, weight, logs, correction, options.delight)
+        return self.compositor.compose(layers, weight, logs, correction, options.delight)
 
     def tone(self, photo: SkinPhoto) -> np.ndarray:
         """(3,) natural logarithm of the color that a photo shows the plain skin in."""
@@ -302,7 +269,7 @@ class SkinPainter:
         light = light + (EVEN_HUE + (EVEN_HUE_BESIDE - EVEN_HUE) * beside) * (smooth - lightness)
         light *= 1 - beard * (1 - beside)
         # The face as a whole stays as it is.
-        light = light - np.median(light[self.regions.plain > PLAIN], axis=0)
+        light = light - plain_tone(light, self.regions)
         factor = np.exp(light).astype(np.float32)
         return [replace(layer, shading=layer.shading * factor) for layer in layers], logs - light
 
@@ -389,165 +356,6 @@ class SkinPainter:
         picture.ravel()[self.sampler.texel] = values
         reach = 2 * round(CHAIN_REACH * size / 1024) + 1
         return np.asarray(cv2.dilate(picture, np.ones((reach, reach), np.uint8)).ravel()[self.sampler.texel])
-
-    def _full(self, values: np.ndarray) -> np.ndarray:
-        """(S, S) or (S, S, C) float32: values (n,) or (n, C) of the skin's texels at the full resolution."""
-        picture = values.astype(np.float32)[self._fill].reshape(
-            self.sampler.size, self.sampler.size, *values.shape[1:]
-        )
-        return cv2.resize(picture, (self.size, self.size), interpolation=cv2.INTER_LINEAR)
-
-    def _half_in_box(self, values: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
-        """(h/2, w/2) or (h/2, w/2, C) float32: values (n,) or (n, C) of the skin's texels in a box."""
-        rows, columns = (slice(span.start // 2, span.stop // 2) for span in box)
-        fill = self._fill.reshape(self.sampler.size, self.sampler.size)[rows, columns]
-        return np.asarray(values, np.float32)[fill]
-
-    def _in_box(self, values: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
-        """(h, w) or (h, w, C) float32: `_full` in a box alone."""
-        size = self.sampler.size
-        (rows, rows_of_full), (columns, columns_of_full) = (half_span(span, size) for span in box)
-        picture = np.asarray(values, np.float32)[self._fill.reshape(size, size)[rows, columns]]
-        full = cv2.resize(picture, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
-        return full[rows_of_full, columns_of_full]
-
-    def _half(self, values: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
-        """(S/2, S/2) float32: means of values (h, w) in a box, 0 outside of it."""
-        picture = np.zeros((self.sampler.size, self.sampler.size), np.float32)
-        rows, columns = (slice(span.start // 2, span.stop // 2) for span in box)
-        picture[rows, columns] = cv2.resize(values, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-        return picture
-
-    def _compose(
-        self,
-        layers: Sequence[ShownSkin],
-        weight: np.ndarray,
-        logs: np.ndarray,
-        correction: ToneCorrection,
-        delight: bool,
-    ) -> SkinLayer:
-        """Put what was observed, its mirror image and what was completed together, at the full resolution."""
-        beside = logs - np.median(logs[self.regions.plain > PLAIN], axis=0)
-        change = correction.of(logs)
-        gain = self.sampler.at_texels(np.exp(change))
-        logs = (logs + change).astype(np.float32)
-        completed = np.exp(self.sampler.at_texels(logs))
-        box = self._box(weight)
-        own = self._in_box(weight, box)
-        # In terms of the completed albedo, so that a mirror image takes on the tone of the side it goes to.
-        ratio = np.zeros((*own.shape, 3), np.float32)
-        for layer in layers:
-            part = own if len(layers) == 1 else self._in_box(layer.weight, box)
-            one = self._photo(layer.rgb, layer.view, layer.weight, part > 0, box)
-            light = gain / self.sampler.at_texels(layer.shading)
-            for rows, block in _blocks(box):
-                one[rows] *= self._in_box(light, block)
-                np.maximum(one[rows], DARK, out=one[rows])
-                one[rows] /= np.maximum(self._in_box(completed, block), DARK)
-            cv2.log(one, one)
-            one *= part[..., None]
-            ratio += one
-        # At 2048 a picture of three channels takes up to 50 MB: none is kept for longer than it is needed.
-        del part, one
-        mirror = self._mirror_maps(box)
-        share = _sampled(own, mirror)
-        mirrored = (1 - own) * ramp(share, *MIRROR_RANGE).astype(np.float32)
-        share = mirrored / np.maximum(share, 1e-3)
-        twin = _sampled(ratio, mirror)
-        for channel in range(3):
-            ratio[..., channel] += share * twin[..., channel]
-        del twin, share, mirror
-        if delight:
-            plain = self._half_in_box(self._plain(layers), box)
-            beside = self._half_in_box(self.sampler.at_texels(beside), box)
-            ratio -= patch_light(ratio, beside, plain, self.size)
-        noise = self._detail.synthesize(ratio, own, self._in_box(1 - self._features, box))
-        detail = self._detail.repeated(noise) * np.float32(CHANNELS @ LUMINANCE)
-        unseen = self._detail.repeated(noise)[box] * np.sqrt(np.clip(1 - own - mirrored, 0, 1))
-        for rows, _ in _blocks(box):
-            ratio[rows] += unseen[rows, :, None] * CHANNELS
-        del unseen
-        detail[box] = cv2.transform(ratio, LUMINANCE[None])
-        if delight:
-            self._lighten_creases(ratio, layers, box)
-        cv2.exp(ratio, ratio)
-        # What was observed has its own detail, all else the noise.
-        linear = self._full(completed)
-        for rows, _ in _blocks(box):
-            ratio[rows] *= linear[box][rows]
-        self._detail.multiply(linear, noise)
-        linear[box] = ratio
-        small = [self._half(mask, box) for mask in (own, mirrored)]
-        return SkinLayer(linear, logs, small[0], small[1], correction, detail)
-
-    def _plain(self, layers: Sequence[ShownSkin]) -> np.ndarray:
-        """(n,) float32, 0..1: which of the skin's texels are plain, and no beard in any photo."""
-        bearded = np.maximum.reduce([layer.view.facial_hair for layer in layers])
-        return np.asarray((1 - self._features) * (1 - self._beard * bearded), np.float32)
-
-    def _lighten_creases(
-        self, ratio: np.ndarray, layers: Sequence[ShownSkin], box: tuple[slice, slice]
-    ) -> None:
-        """Take the shade of creases out of fine structure (h, w, 3) in a box, where the skin is plain and no
-        photo shows a beard; in place.
-        """
-        shade = crease_shade(ratio, self.size)
-        shade *= self._in_box(self._plain(layers), box)[..., None]
-        ratio -= shade
-
-    def _box(self, weight: np.ndarray) -> tuple[slice, slice]:
-        """Rows and columns of the full resolution that hold all that was observed, and its mirror image."""
-        size = self.sampler.size
-        picture = np.zeros((size, size), np.float32)
-        picture.ravel()[self.sampler.texel] = weight
-        x, y = (np.ascontiguousarray(self._mirror_map(k)[::2, ::2]) for k in (0, 1))
-        other = cv2.remap(picture, (x - 0.5) / 2, (y - 0.5) / 2, cv2.INTER_NEAREST)
-        shown = (picture > 0) | (other > 0)
-        if not shown.any():
-            return slice(0, 2), slice(0, 2)
-        rows, columns = (np.flatnonzero(shown.any(axis)) for axis in (1, 0))
-        # Numbers of Python's own: numpy 2 makes float64 of float32 less one of numpy's.
-        top, left = (max(2 * (int(seen[0]) - MARGIN), 0) for seen in (rows, columns))
-        bottom, right = (min(2 * (int(seen[-1]) + MARGIN), 2 * size) for seen in (rows, columns))
-        return slice(top, bottom), slice(left, right)
-
-    def _mirror_map(self, axis: int) -> np.ndarray:
-        """(S, S) float32: x (0) or y (1) of the texel on the head's other side, at the full resolution."""
-        return self._full(2 * self.sampler.mirror[:, axis] + 0.5)
-
-    def _mirror_maps(self, box: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:
-        """(h, w) float32 each: x and y in a box of the texel on the head's other side, of its texels."""
-        x, y = (np.ascontiguousarray(self._mirror_map(k)[box] - box[1 - k].start) for k in (0, 1))
-        return x, y
-
-    def _photo(
-        self,
-        rgb: np.ndarray,
-        view: SkinView,
-        weight: np.ndarray,
-        wanted: np.ndarray,
-        box: tuple[slice, slice],
-    ) -> np.ndarray:
-        """(h, w, 3) float32 linear colors of the photo at the wanted (h, w) texels of a box; 0 elsewhere."""
-        some = np.flatnonzero(weight > 0)
-        colors = np.zeros((*wanted.shape, 3), np.float32)
-        if len(some):
-            # Far texels are behind the head: nothing is looked up for them.
-            points = self._in_box(view.pixels, box)[wanted]
-            colors[wanted] = sample_photo_linear(rgb, points, self.sampler.spacing(view.pixels, some) / 2)[0]
-        return colors
-
-
-def _blocks(box: tuple[slice, slice]) -> Iterator[tuple[slice, tuple[slice, slice]]]:
-    """Rows of a picture of a box, some at a time, and the part of the box that they are."""
-    rows, columns = box
-    for block in row_blocks(rows):
-        yield slice(block.start - rows.start, block.stop - rows.start), (block, columns)
-
-
-def _sampled(picture: np.ndarray, at: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """A picture (h, w) or (h, w, C) float32 at x and y, (h, w) float32 each; 0 outside of it."""
-    return cv2.remap(picture, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(0,))
 
 
 def _foreign_hue(logs: np.ndarray) -> np.ndarray:

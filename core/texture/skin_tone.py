@@ -17,9 +17,12 @@ from .skin_locus import LIGHTNESS_RANGE, luminance_of, skin_color
 from .tone_correction import ToneCorrection
 
 if TYPE_CHECKING:
+    from ..template.regions import Regions
     from .albedo_model import AlbedoModel
     from .face_colors import FaceColors
 
+#: Value of the region of plain skin from which on a vertex has the person's tone.
+PLAIN = 0.9
 #: Side of the picture that a photo's colors are judged by, pixels.
 SMALL_SIZE = 64
 #: Contrasts beyond so many standard deviations are as good as at that.
@@ -47,6 +50,19 @@ COLORLESS = (0.03, 0.12)
 COLOR_FLOOR = 0.01
 #: Least and greatest luminance of skin's albedo, linear.
 LUMINANCE_RANGE = (luminance_of(LIGHTNESS_RANGE[0]), luminance_of(LIGHTNESS_RANGE[1]))
+
+
+def plain_tone(logs: np.ndarray, regions: "Regions") -> np.ndarray:
+    """The tone of a face's plain skin.
+
+    Args:
+        logs: (V, 3) natural logarithm of colors.
+        regions: Of the head.
+
+    Returns:
+        (3,) natural logarithm.
+    """
+    return np.asarray(np.median(logs[regions.plain > PLAIN], axis=0))
 
 
 def small_picture(rgb: np.ndarray) -> np.ndarray:

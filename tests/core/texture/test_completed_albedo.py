@@ -413,7 +413,7 @@ def test_maps_do_not_depend_on_the_blocks_that_they_are_made_in(mapper, monkeypa
 
 
 def test_a_part_of_the_skin_is_enlarged_as_all_of_it(topology, model):
-    skin = SkinPainter(topology, 512, TextureSettings(), model)
+    skin = SkinPainter(topology, 512, TextureSettings(), model).compositor
     values = skin.sampler.at_texels(topology.vertices)
     for box in ((slice(0, 128), slice(64, 300)), (slice(130, 512), slice(100, 512))):
         np.testing.assert_allclose(skin._in_box(values, box), skin._full(values)[box], atol=1e-8)
@@ -421,7 +421,7 @@ def test_a_part_of_the_skin_is_enlarged_as_all_of_it(topology, model):
 
 def test_the_part_that_a_photo_shows_is_named_in_numbers_of_python_s_own(topology, model):
     """numpy 2, as the add-on's engine has it, makes float64 of float32 less one of numpy's."""
-    skin = SkinPainter(topology, 512, TextureSettings(), model)
+    skin = SkinPainter(topology, 512, TextureSettings(), model).compositor
     weight = np.zeros(len(skin.sampler.texel), np.float32)
     assert skin._box(weight) == (slice(0, 2), slice(0, 2))
     weight[100] = 1.0

@@ -1,0 +1,297 @@
+"""The skin's picture at the full resolution: what photos show, its mirror image, and the completed albedo.
+
+What photos show is kept as a ratio to the completed albedo, natural logarithms, and only in a box of the
+texture: the rows and columns that hold all of it and its mirror image. At 2048 a picture of three channels
+takes up to 50 MB: each step is a function of its own, so that none is kept for longer than it is needed.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..geometry.visibility import ramp
+from ..image.color import LUMINANCE
+from ..image.sampling import sample_photo_linear
+from ..template.regions import Regions
+from .albedo_model import DARK
+from .blocks import half_span, row_blocks
+from .creases import crease_shade
+from .detail import CHANNELS, DetailLayer
+from .light_patches import patch_light
+from .padding import nearest_texels
+from .skin_sampler import SkinSampler
+from .skin_tone import plain_tone
+from .skin_views import ShownSkin
+from .tone_correction import ToneCorrection
+
+#: Texels of half the resolution around what was observed.
+MARGIN = 8
+#: Weights of the mirror image from which on it is used, and used fully.
+MIRROR_RANGE = (0.3, 0.9)
+
+
+@dataclass(frozen=True)
+class SkinLayer:
+    """The painted skin.
+
+    Attributes:
+        linear: (S, S, 3) float32 linear albedo, beyond the skin's island, too.
+        logs: (V, 3) float32, natural logarithm of the completed albedo at the vertices.
+        observed: (S/2, S/2) float32, 0..1, how far the photo shows each texel.
+        mirrored: (S/2, S/2) float32, 0..1, how far it comes from the head's other side.
+        correction: Exposure and white balance that were made.
+        detail: (S, S) float32, natural logarithm of the fine structure of lightness.
+    """
+
+    linear: np.ndarray
+    logs: np.ndarray
+    observed: np.ndarray
+    mirrored: np.ndarray
+    correction: ToneCorrection
+    detail: np.ndarray
+
+
+class SkinCompositor:
+    """Puts the skin of heads of one topology together at one size."""
+
+    def __init__(
+        self, size: int, sampler: SkinSampler, regions: Regions, features: np.ndarray, beard: np.ndarray
+    ) -> None:
+        """Prepare what does not depend on the photo.
+
+        Args:
+            size: Side of the textures, texels.
+            sampler: Of the skin's n texels at half of it.
+            regions: Of the topology.
+            features: (n,) float32, 0..1, how far texels are on lips, brows and lids.
+            beard: (n,) float32, 0..1, how far beards grow on them.
+        """
+        self.size, self.sampler = size, sampler
+        self._regions, self._features, self._beard = regions, features, beard
+        _, self._fill = nearest_texels(sampler.texel, sampler.size)
+        self._detail = DetailLayer(size)
+
+    def compose(
+        self,
+        layers: Sequence[ShownSkin],
+        weight: np.ndarray,
+        logs: np.ndarray,
+        correction: ToneCorrection,
+        delight: bool,
+    ) -> SkinLayer:
+        """Put what was observed, its mirror image and what was completed together.
+
+        Args:
+            layers: What photos show of the skin.
+            weight: (n,) float32, 0..1, how far all of them show its texels.
+            logs: (V, 3) natural logarithm of the completed albedo, exposed as photographed.
+            correction: Exposure and white balance that are to be made.
+            delight: Whether to take the light out of the fine structure, too.
+
+        Returns:
+            The skin.
+        """
+        change = correction.of(logs)
+        corrected = (logs + change).astype(np.float32)
+        completed = np.exp(self.sampler.at_texels(corrected))
+        box = self._box(weight)
+        own = self._in_box(weight, box)
+        ratio = self._observed(layers, own, completed, change, box)
+        mirrored = self._add_mirror_image(ratio, own, box)
+        if delight:
+            self._even_patches(ratio, layers, logs - plain_tone(logs, self._regions), box)
+        noise = self._detail.synthesize(ratio, own, self._in_box(1 - self._features, box))
+        detail = self._detail.repeated(noise) * np.float32(CHANNELS @ LUMINANCE)
+        self._add_noise(ratio, noise, own, mirrored, box)
+        detail[box] = cv2.transform(ratio, LUMINANCE[None])
+        if delight:
+            self._lighten_creases(ratio, layers, box)
+        linear = self._multiplied(completed, ratio, noise, box)
+        small = [self._half(mask, box) for mask in (own, mirrored)]
+        return SkinLayer(linear, corrected, small[0], small[1], correction, detail)
+
+    def _observed(
+        self,
+        layers: Sequence[ShownSkin],
+        own: np.ndarray,
+        completed: np.ndarray,
+        change: np.ndarray,
+        box: tuple[slice, slice],
+    ) -> np.ndarray:
+        """(h, w, 3) float32, natural logarithm of the albedo that photos show, beside the completed one:
+        so that a mirror image takes on the tone of the side it goes to. It is weighted by `own` (h, w).
+        """
+        gain = self.sampler.at_texels(np.exp(change))
+        ratio = np.zeros((*own.shape, 3), np.float32)
+        for layer in layers:
+            part = own if len(layers) == 1 else self._in_box(layer.weight, box)
+            light = gain / self.sampler.at_texels(layer.shading)
+            ratio += self._layer_ratio(layer, part, light, completed, box)
+        return ratio
+
+    def _layer_ratio(
+        self,
+        layer: ShownSkin,
+        part: np.ndarray,
+        light: np.ndarray,
+        completed: np.ndarray,
+        box: tuple[slice, slice],
+    ) -> np.ndarray:
+        """(h, w, 3) float32: `_observed` of one photo, weighted by its part (h, w).
+
+        Its colors times `light` (n, 3) are its albedo.
+        """
+        ratio = self._photo(layer, part > 0, box)
+        for rows, block in _blocks(box):
+            ratio[rows] *= self._in_box(light, block)
+            np.maximum(ratio[rows], DARK, out=ratio[rows])
+            ratio[rows] /= np.maximum(self._in_box(completed, block), DARK)
+        cv2.log(ratio, ratio)
+        ratio *= part[..., None]
+        return ratio
+
+    def _photo(self, layer: ShownSkin, wanted: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
+        """(h, w, 3) float32 linear colors of a photo at the wanted (h, w) texels of a box; 0 elsewhere."""
+        pixels = layer.view.pixels
+        some = np.flatnonzero(layer.weight > 0)
+        colors = np.zeros((*wanted.shape, 3), np.float32)
+        if len(some):
+            # Far texels are behind the head: nothing is looked up for them.
+            points = self._in_box(pixels, box)[wanted]
+            colors[wanted] = sample_photo_linear(layer.rgb, points, self.sampler.spacing(pixels, some) / 2)[0]
+        return colors
+
+    def _add_mirror_image(self, ratio: np.ndarray, own: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
+        """Fill in what the photos do not show from the head's other side, in place.
+
+        Returns:
+            (h, w) float32, 0..1, how far each texel comes from there.
+        """
+        mirror = self._mirror_maps(box)
+        share = _sampled(own, mirror)
+        mirrored = (1 - own) * ramp(share, *MIRROR_RANGE).astype(np.float32)
+        share = mirrored / np.maximum(share, 1e-3)
+        twin = _sampled(ratio, mirror)
+        for channel in range(3):
+            ratio[..., channel] += share * twin[..., channel]
+        return mirrored
+
+    def _even_patches(
+        self, ratio: np.ndarray, layers: Sequence[ShownSkin], beside: np.ndarray, box: tuple[slice, slice]
+    ) -> None:
+        """Take patches of light out of fine structure (h, w, 3) in a box, in place; it is on an albedo that
+        differs from the face's tone by `beside` (V, 3).
+        """
+        plain = self._half_in_box(self._plain(layers), box)
+        below = self._half_in_box(self.sampler.at_texels(beside), box)
+        ratio -= patch_light(ratio, below, plain, self.size)
+
+    def _add_noise(
+        self,
+        ratio: np.ndarray,
+        noise: np.ndarray,
+        own: np.ndarray,
+        mirrored: np.ndarray,
+        box: tuple[slice, slice],
+    ) -> None:
+        """Give noise to fine structure (h, w, 3) in a box as far as nothing is known of it, in place."""
+        unseen = self._detail.repeated(noise)[box] * np.sqrt(np.clip(1 - own - mirrored, 0, 1))
+        for rows, _ in _blocks(box):
+            ratio[rows] += unseen[rows, :, None] * CHANNELS
+
+    def _lighten_creases(
+        self, ratio: np.ndarray, layers: Sequence[ShownSkin], box: tuple[slice, slice]
+    ) -> None:
+        """Take the shade of creases out of fine structure (h, w, 3) in a box, where the skin is plain and no
+        photo shows a beard; in place.
+        """
+        shade = crease_shade(ratio, self.size)
+        shade *= self._in_box(self._plain(layers), box)[..., None]
+        ratio -= shade
+
+    def _plain(self, layers: Sequence[ShownSkin]) -> np.ndarray:
+        """(n,) float32, 0..1: which of the skin's texels are plain, and no beard in any photo."""
+        bearded = np.maximum.reduce([layer.view.facial_hair for layer in layers])
+        return np.asarray((1 - self._features) * (1 - self._beard * bearded), np.float32)
+
+    def _multiplied(
+        self, completed: np.ndarray, ratio: np.ndarray, noise: np.ndarray, box: tuple[slice, slice]
+    ) -> np.ndarray:
+        """(S, S, 3) float32: the completed albedo (n, 3) times fine structure (h, w, 3), natural logarithm,
+        in a box, and times noise elsewhere. The structure is overwritten.
+        """
+        cv2.exp(ratio, ratio)
+        # What was observed has its own detail, all else the noise.
+        linear = self._full(completed)
+        for rows, _ in _blocks(box):
+            ratio[rows] *= linear[box][rows]
+        self._detail.multiply(linear, noise)
+        linear[box] = ratio
+        return linear
+
+    def _full(self, values: np.ndarray) -> np.ndarray:
+        """(S, S) or (S, S, C) float32: values (n,) or (n, C) of the skin's texels at the full resolution."""
+        picture = values.astype(np.float32)[self._fill].reshape(
+            self.sampler.size, self.sampler.size, *values.shape[1:]
+        )
+        return cv2.resize(picture, (self.size, self.size), interpolation=cv2.INTER_LINEAR)
+
+    def _in_box(self, values: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
+        """(h, w) or (h, w, C) float32: `_full` in a box alone."""
+        size = self.sampler.size
+        (rows, rows_of_full), (columns, columns_of_full) = (half_span(span, size) for span in box)
+        picture = np.asarray(values, np.float32)[self._fill.reshape(size, size)[rows, columns]]
+        full = cv2.resize(picture, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
+        return full[rows_of_full, columns_of_full]
+
+    def _half_in_box(self, values: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
+        """(h/2, w/2) or (h/2, w/2, C) float32: values (n,) or (n, C) of the skin's texels in a box."""
+        rows, columns = (slice(span.start // 2, span.stop // 2) for span in box)
+        fill = self._fill.reshape(self.sampler.size, self.sampler.size)[rows, columns]
+        return np.asarray(values, np.float32)[fill]
+
+    def _half(self, values: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
+        """(S/2, S/2) float32: means of values (h, w) in a box, 0 outside of it."""
+        picture = np.zeros((self.sampler.size, self.sampler.size), np.float32)
+        rows, columns = (slice(span.start // 2, span.stop // 2) for span in box)
+        picture[rows, columns] = cv2.resize(values, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        return picture
+
+    def _box(self, weight: np.ndarray) -> tuple[slice, slice]:
+        """Rows and columns of the full resolution that hold all that was observed, and its mirror image."""
+        size = self.sampler.size
+        picture = np.zeros((size, size), np.float32)
+        picture.ravel()[self.sampler.texel] = weight
+        x, y = (np.ascontiguousarray(self._mirror_map(k)[::2, ::2]) for k in (0, 1))
+        other = cv2.remap(picture, (x - 0.5) / 2, (y - 0.5) / 2, cv2.INTER_NEAREST)
+        shown = (picture > 0) | (other > 0)
+        if not shown.any():
+            return slice(0, 2), slice(0, 2)
+        rows, columns = (np.flatnonzero(shown.any(axis)) for axis in (1, 0))
+        # Numbers of Python's own: numpy 2 makes float64 of float32 less one of numpy's.
+        top, left = (max(2 * (int(seen[0]) - MARGIN), 0) for seen in (rows, columns))
+        bottom, right = (min(2 * (int(seen[-1]) + MARGIN), 2 * size) for seen in (rows, columns))
+        return slice(top, bottom), slice(left, right)
+
+    def _mirror_map(self, axis: int) -> np.ndarray:
+        """(S, S) float32: x (0) or y (1) of the texel on the head's other side, at the full resolution."""
+        return self._full(2 * self.sampler.mirror[:, axis] + 0.5)
+
+    def _mirror_maps(self, box: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:
+        """(h, w) float32 each: x and y in a box of the texel on the head's other side, of its texels."""
+        x, y = (np.ascontiguousarray(self._mirror_map(k)[box] - box[1 - k].start) for k in (0, 1))
+        return x, y
+
+
+def _blocks(box: tuple[slice, slice]) -> Iterator[tuple[slice, tuple[slice, slice]]]:
+    """Rows of a picture of a box, some at a time, and the part of the box that they are."""
+    rows, columns = box
+    for block in row_blocks(rows):
+        yield slice(block.start - rows.start, block.stop - rows.start), (block, columns)
+
+
+def _sampled(picture: np.ndarray, at: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """A picture (h, w) or (h, w, C) float32 at x and y, (h, w) float32 each; 0 outside of it."""
+    return cv2.remap(picture, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(0,))
