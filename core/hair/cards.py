@@ -1,5 +1,7 @@
 """Cards: ribbons along some of the strands, in three layers, with the strand atlas on them."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ..geometry.mesh import unit_vectors
@@ -93,6 +95,53 @@ TIP_V = 0.002
 QUAD_TRIANGLES = (0, 1, 2, 1, 3, 2)
 
 
+@dataclass(frozen=True)
+class _CardGuides:
+    """The strands that C cards of R rows run along the middle of.
+
+    Attributes:
+        guides: C strands of R points.
+        layer: (C,) int, which layer each card is of, 0 the innermost.
+        curly: Whether the locks are curls.
+    """
+
+    guides: Guides
+    layer: np.ndarray
+    curly: bool
+
+    @property
+    def along(self) -> np.ndarray:
+        """(R,) 0 at the root to 1 at the tip."""
+        return np.linspace(0, 1, self.guides.points.shape[1])
+
+    @property
+    def outermost(self) -> np.ndarray:
+        """(C,) bool: cards of the outer layer."""
+        return np.asarray(self.layer == self.layer.max())
+
+    @property
+    def upright(self) -> np.ndarray:
+        """(C,) bool: those of them whose strands stray out of the hair."""
+        return self.outermost & (np.arange(len(self.layer)) % UPRIGHT_EVERY == 0)
+
+
+@dataclass(frozen=True)
+class _Ribbons:
+    """The shape of C cards of R rows, in the head frame, meters.
+
+    Attributes:
+        vertices: (C, R, 2, 3) left and right edge.
+        normals: (C, R, 3).
+        turned: (C,) bool, upright cards whose edge in the hair is the right one.
+        roots: (C, 3) the middle of the first row.
+    """
+
+    vertices: np.ndarray
+    normals: np.ndarray
+    turned: np.ndarray
+    roots: np.ndarray
+
+
 def build_cards(
     volume: HairVolume,
     flow: Flow,
@@ -123,14 +172,19 @@ def build_cards(
     )
     if len(guides.length) < 3:
         return None
+    chosen = _chosen(guides, settings.cards, curly)
+    return _hair_ribbons(chosen, volume, skin, colors, area, np.random.default_rng(settings.seed + 1))
+
+
+def _chosen(guides: Guides, count: int, curly: bool) -> _CardGuides:
+    """The strands that about `count` cards run along: of each layer those that are far from each other."""
     layer = np.searchsorted(LAYER_LEVEL, guides.level - 0.01)
     chosen = []
     for number, fraction in enumerate(LAYER_FRACTION):
         own = np.flatnonzero(layer == number)
-        chosen.append(own[farthest_points(_features(guides, own), round(fraction * settings.cards))])
+        chosen.append(own[farthest_points(_features(guides, own), round(fraction * count))])
     index = np.concatenate(chosen)
-    guides, layer = guides.chosen(index), layer[index]
-    return _hair_ribbons(guides, layer, volume, skin, colors, area, settings, curly)
+    return _CardGuides(guides.chosen(index), layer[index], curly)
 
 
 def farthest_points(features: np.ndarray, count: int) -> np.ndarray:
@@ -163,54 +217,88 @@ def _features(guides: Guides, index: np.ndarray) -> np.ndarray:
 
 
 def _hair_ribbons(
-    guides: Guides,
-    layer: np.ndarray,
+    chosen: _CardGuides,
     volume: HairVolume,
     skin: Skin,
     colors: HairColors,
     area: float,
-    settings: HairSettings,
-    curly: bool,
+    rng: np.random.Generator,
 ) -> HairCards:
-    rng = np.random.default_rng(settings.seed + 1)
-    count, rows = guides.points.shape[:2]
-    outermost = layer == layer.max()
-    upright = outermost & (np.arange(count) % UPRIGHT_EVERY == 0)
-    flat_length = float(guides.length[outermost & ~upright].sum())
-    points = guides.points.astype(np.float64)
-    side, normals = _sides_and_normals(guides, points, volume, skin)
-    if curly:
-        points = _waved(points, side, guides.length, rng)
-    width = np.clip(COVERAGE * area / max(flat_length, 0.01), *WIDTHS) * rng.uniform(*WIDTH_FACTORS, count)
-    along = np.linspace(0, 1, rows)
-    vertices = _ribbon_vertices(points, side, width, along, volume, colors)
-    height = volume.grid.sample(volume.skin, points[upright].reshape(-1, 3)).reshape(-1, rows)
-    turned = _raise_upright_cards(
-        vertices, normals, side, upright, height, MOST_CURLY_STRAY if curly else MOST_STRAY
-    )
-    flat = vertices.reshape(-1, 3)
-    near = np.flatnonzero(volume.grid.sample(volume.skin, flat) < NEAR_SKIN)
-    flat[near] = _above_skin(flat[near], skin)
-    thin = outermost & (np.arange(count) % THIN_EVERY == 1)
-    thin |= colors.distance_to_skin(points[:, 0]) < HAIRLINE
-    flip = np.where(upright, turned, rng.random(count) < 0.5)
-    left, right = lock_columns(_locks(thin, upright, curly, rng))
-    left, right = np.where(flip, right, left), np.where(flip, left, right)
-    normal = np.repeat(normals, 2, axis=1).reshape(-1, 3)
-    spread = LIGHTNESS_SPREAD * colors.lock_contrast * rng.uniform(-1, 1, count)
-    shade = _shade(layer, guides.length, along, spread)
-    rgb = colors.at(flat, colors.visibility(flat, normal)) * shade[:, None] / MEAN_LIGHTNESS
+    """Cards along the chosen strands; the hair's outside has an area, square meters."""
+    along = chosen.along
+    count, rows = len(chosen.layer), len(along)
+    ribbons = _shaped(chosen, volume, skin, colors, area, rng)
+    left, right = _atlas_columns(chosen, ribbons, colors, rng)
+    flat = ribbons.vertices.reshape(-1, 3)
+    normal = np.repeat(ribbons.normals, 2, axis=1).reshape(-1, 3)
     return HairCards(
         vertices=flat.astype(np.float32),
         triangles=ribbon_triangles(count, rows),
         normals=unit_vectors(normal).astype(np.float32),
         uv=ribbon_uv(left, right, along),
-        colors=np.clip(np.round(rgb), 0, 255).astype(np.uint8),
+        colors=_colored(chosen, flat, normal, colors, rng),
         card=np.arange(count).repeat(rows * 2).astype(np.int32),
         along=np.tile(along.repeat(2), count).astype(np.float32),
-        layer=layer.astype(np.uint8),
-        lod=_levels(layer),
+        layer=chosen.layer.astype(np.uint8),
+        lod=_levels(chosen.layer),
     )
+
+
+def _shaped(
+    chosen: _CardGuides,
+    volume: HairVolume,
+    skin: Skin,
+    colors: HairColors,
+    area: float,
+    rng: np.random.Generator,
+) -> _Ribbons:
+    """The shape of cards: in the hair, over the skin, some of them upright."""
+    guides, upright, along = chosen.guides, chosen.upright, chosen.along
+    points = guides.points.astype(np.float64)
+    side, normals = _sides_and_normals(guides, points, volume, skin)
+    if chosen.curly:
+        points = _waved(points, side, guides.length, rng)
+    vertices = _ribbon_vertices(points, side, _widths(chosen, area, rng), along, volume, colors)
+    height = volume.grid.sample(volume.skin, points[upright].reshape(-1, 3)).reshape(-1, len(along))
+    most = MOST_CURLY_STRAY if chosen.curly else MOST_STRAY
+    turned = _raise_upright_cards(vertices, normals, side, upright, height, most)
+    flat = vertices.reshape(-1, 3)
+    near = np.flatnonzero(volume.grid.sample(volume.skin, flat) < NEAR_SKIN)
+    flat[near] = _above_skin(flat[near], skin)
+    return _Ribbons(vertices, normals, turned, points[:, 0])
+
+
+def _widths(chosen: _CardGuides, area: float, rng: np.random.Generator) -> np.ndarray:
+    """(C,) meters: so wide that the flat cards of the outer layer cover an area, square meters."""
+    flat_length = float(chosen.guides.length[chosen.outermost & ~chosen.upright].sum())
+    width = np.clip(COVERAGE * area / max(flat_length, 0.01), *WIDTHS)
+    return np.asarray(width * rng.uniform(*WIDTH_FACTORS, len(chosen.layer)))
+
+
+def _atlas_columns(
+    chosen: _CardGuides, ribbons: _Ribbons, colors: HairColors, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """(C,) each, 0..1: u of the left and the right edge of cards in the strand atlas."""
+    count, upright = len(chosen.layer), chosen.upright
+    thin = chosen.outermost & (np.arange(count) % THIN_EVERY == 1)
+    thin |= colors.distance_to_skin(ribbons.roots) < HAIRLINE
+    flip = np.where(upright, ribbons.turned, rng.random(count) < 0.5)
+    left, right = lock_columns(_locks(thin, upright, chosen.curly, rng))
+    return np.where(flip, right, left), np.where(flip, left, right)
+
+
+def _colored(
+    chosen: _CardGuides,
+    vertices: np.ndarray,
+    normals: np.ndarray,
+    colors: HairColors,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """(C * R * 2, 3) uint8, sRGB: colors of the cards' vertices (C * R * 2, 3), whose texture is white."""
+    spread = LIGHTNESS_SPREAD * colors.lock_contrast * rng.uniform(-1, 1, len(chosen.layer))
+    shade = _shade(chosen.layer, chosen.guides.length, chosen.along, spread)
+    rgb = colors.at(vertices, colors.visibility(vertices, normals)) * shade[:, None] / MEAN_LIGHTNESS
+    return np.clip(np.round(rgb), 0, 255).astype(np.uint8)
 
 
 def _ribbon_vertices(
