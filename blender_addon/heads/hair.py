@@ -90,40 +90,8 @@ def build_hair(
     """
     product = product or data.product
     if only:
-        wanted = PARTS[product]
-        data = dataclasses.replace(
-            data,
-            shell=data.shell if "shell" in wanted else None,
-            cards=data.cards if "cards" in wanted else None,
-            strands=data.strands if "strands" in wanted else None,
-            facial=tuple(part.moved(offset) for part in data.facial) if offset is not None else data.facial,
-        )
-    name = head.name
-    made = []
-    if data.shell is not None:
-        shell = _mesh_object(f"{name} hair shell", data.shell)
-        shell.data.materials.append(shell_material(shell.name, folder / SHELL_TEXTURE))
-        shell.shape_key_add(name="Basis", from_mix=False)
-        key = shell.shape_key_add(name=INSET_SHAPE, from_mix=False)
-        moved = data.shell.vertices - data.shell.inset[:, None] * data.shell.normals
-        key.data.foreach_set("co", np.ascontiguousarray(moved, np.float32).ravel())
-        made.append(_marked(shell, "shell", data))
-    if data.cards is not None:
-        cards = _mesh_object(f"{name} hair cards", data.cards)
-        pictures = folder / CARDS_TEXTURE, folder / CARDS_NORMALS
-        colors = data.cards.colors
-        material = cards_material(cards.name, *pictures, data.rgb, cards.data, colors)
-        cards.data.materials.append(material)
-        _tint(cards.data, colors, data.rgb)
-        hair_amount.add_mask(cards, hair_amount.DENSITY, 1.0 - data.cards.rank)
-        hair_amount.add_mask(cards, hair_amount.LENGTH, 1.0 - data.cards.along)
-        made.append(_marked(cards, "cards", data))
-    if data.strands is not None and hair_strands.are_possible():
-        made.append(_marked(hair_strands.build(f"{name} hair strands", data.strands, head), "strands", data))
-    if data.cover is not None:
-        cover = _mesh_object(f"{name} cover", data.cover)
-        cover.data.materials.append(shell_material(cover.name, folder / COVER_TEXTURE))
-        made.append(_marked(cover, "cover", data))
+        data = _product_alone(data, product, offset)
+    made = _scalp_hair(head, folder, data)
     for ob in made:
         hang(ob, head)
         if ob[MARK] in DYED:
@@ -139,16 +107,64 @@ def build_hair(
     return made
 
 
+def _product_alone(data: HairData, product: str, offset: np.ndarray | None) -> HairData:
+    """Hair without the parts that a product does not show, brows and beard moved by an offset (V, 3)."""
+    wanted = PARTS[product]
+    return dataclasses.replace(
+        data,
+        shell=data.shell if "shell" in wanted else None,
+        cards=data.cards if "cards" in wanted else None,
+        strands=data.strands if "strands" in wanted else None,
+        facial=tuple(part.moved(offset) for part in data.facial) if offset is not None else data.facial,
+    )
+
+
+def _scalp_hair(head: bpy.types.Object, folder: Path, data: HairData) -> list[bpy.types.Object]:
+    """What grows on the head, and what covers it."""
+    made = []
+    if data.shell is not None:
+        made.append(_marked(_shell(f"{head.name} hair shell", data.shell, folder), "shell", data))
+    if data.cards is not None:
+        cards = _cards(f"{head.name} hair cards", data.cards, data.rgb, folder)
+        hair_amount.add_mask(cards, hair_amount.DENSITY, 1.0 - data.cards.rank)
+        hair_amount.add_mask(cards, hair_amount.LENGTH, 1.0 - data.cards.along)
+        made.append(_marked(cards, "cards", data))
+    if data.strands is not None and hair_strands.are_possible():
+        strands = hair_strands.build(f"{head.name} hair strands", data.strands, head)
+        made.append(_marked(strands, "strands", data))
+    if data.cover is not None:
+        cover = _mesh_object(f"{head.name} cover", data.cover)
+        cover.data.materials.append(shell_material(cover.name, folder / COVER_TEXTURE))
+        made.append(_marked(cover, "cover", data))
+    return made
+
+
+def _shell(name: str, data: HairMesh, folder: Path) -> bpy.types.Object:
+    """The shell, with a shape that is moved in."""
+    shell = _mesh_object(name, data)
+    shell.data.materials.append(shell_material(shell.name, folder / SHELL_TEXTURE))
+    shell.shape_key_add(name="Basis", from_mix=False)
+    key = shell.shape_key_add(name=INSET_SHAPE, from_mix=False)
+    moved = data.vertices - data.inset[:, None] * data.normals
+    key.data.foreach_set("co", np.ascontiguousarray(moved, np.float32).ravel())
+    return shell
+
+
+def _cards(name: str, data: HairMesh, typical: Sequence[int], folder: Path) -> bpy.types.Object:
+    """Cards whose typical color is known, sRGB bytes."""
+    cards = _mesh_object(name, data)
+    pictures = folder / CARDS_TEXTURE, folder / CARDS_NORMALS
+    cards.data.materials.append(cards_material(cards.name, *pictures, typical, cards.data, data.colors))
+    _tint(cards.data, data.colors, typical)
+    return cards
+
+
 def _facial(head: bpy.types.Object, folder: Path, data: HairData) -> list[bpy.types.Object]:
     """Brows and beard, which move with the skin."""
     made = []
-    pictures = folder / CARDS_TEXTURE, folder / CARDS_NORMALS
     for part in data.facial:
-        cards = _mesh_object(f"{head.name} {part.name}", part.cards)
         typical = tuple(int(value) for value in np.median(part.cards.colors, axis=0))
-        material = cards_material(cards.name, *pictures, typical, cards.data, part.cards.colors)
-        cards.data.materials.append(material)
-        _tint(cards.data, part.cards.colors, typical)
+        cards = _cards(f"{head.name} {part.name}", part.cards, typical, folder)
         facial_hair.bind_cards(cards, part, head)
         cards[MARK] = part.name
         made.append(cards)
