@@ -127,31 +127,17 @@ def manifest(reconstruction: Reconstruction, photo: Photo, files: dict[str, byte
     Returns:
         The document, as JSON can hold it.
     """
-    frame, landmarks = reconstruction.frame, reconstruction.landmarks
     return {
         "schema_version": SCHEMA_VERSION,
         "generator": {"name": "Photobust", "version": __version__},
-        "input": {
-            "name": photo.name,
-            "sha256": photo.sha256,
-            "width": photo.width,
-            "height": photo.height,
-            "original_size": list(photo.original_size),
-            "orientation": photo.orientation,
-        },
-        "detection": {
-            "face_index": reconstruction.face_index,
-            "attempt": landmarks.attempt,
-            "box": [round(value, 1) for value in landmarks.box],
-            **({"faces_omitted": omitted} if (omitted := reconstruction.faces_omitted) else {}),
-            "landmarks_photo_px": np.round(landmarks.points.astype(float), 2).tolist(),
-        },
+        "input": _about_input(photo),
+        "detection": _about_detection(reconstruction),
         "camera": reconstruction.camera.document(photo.width, photo.height),
         "pose": reconstruction.pose.document(),
         "crop": {
             "size": CROP_SIZE,
-            "matrix_photo_to_crop": frame.matrix.tolist(),
-            "distance_m": frame.distance,
+            "matrix_photo_to_crop": reconstruction.frame.matrix.tolist(),
+            "distance_m": reconstruction.frame.distance,
         },
         "landmarks": {
             "frame": "head: metres, z up, the face looks along -y, origin between the eyes' outer corners",
@@ -162,14 +148,7 @@ def manifest(reconstruction: Reconstruction, photo: Photo, files: dict[str, byte
             "vertices": len(reconstruction.surface.vertices),
             "faces": len(reconstruction.surface.faces),
         },
-        **({"head": head_document(head)} if (head := reconstruction.head) else {}),
-        **(
-            {"adjustments": assets.about_adjustments(adjusted)}
-            if (adjusted := reconstruction.adjusted)
-            else {}
-        ),
-        **({"texture": assets.about_texture(reconstruction)} if reconstruction.albedo else {}),
-        **({"hair": hair} if (hair := _about_hair(reconstruction)) else {}),
+        **_about_head(reconstruction),
         "quality": reconstruction.quality.document(),
         **({"views": [view.document() for view in views]} if (views := reconstruction.views) else {}),
         "timings": {step: round(seconds, 4) for step, seconds in reconstruction.timings.items()},
@@ -178,8 +157,40 @@ def manifest(reconstruction: Reconstruction, photo: Photo, files: dict[str, byte
     }
 
 
-def _about_hair(reconstruction: "Reconstruction") -> dict[str, Any] | None:
-    return hair_files.about_hair(reconstruction.hair, reconstruction.hair_product)
+def _about_input(photo: Photo) -> dict[str, Any]:
+    return {
+        "name": photo.name,
+        "sha256": photo.sha256,
+        "width": photo.width,
+        "height": photo.height,
+        "original_size": list(photo.original_size),
+        "orientation": photo.orientation,
+    }
+
+
+def _about_detection(reconstruction: Reconstruction) -> dict[str, Any]:
+    landmarks = reconstruction.landmarks
+    return {
+        "face_index": reconstruction.face_index,
+        "attempt": landmarks.attempt,
+        "box": [round(value, 1) for value in landmarks.box],
+        **({"faces_omitted": omitted} if (omitted := reconstruction.faces_omitted) else {}),
+        "landmarks_photo_px": np.round(landmarks.points.astype(float), 2).tolist(),
+    }
+
+
+def _about_head(reconstruction: Reconstruction) -> dict[str, Any]:
+    """The head and what belongs to it, as far as there is any of it."""
+    about: dict[str, Any] = {}
+    if reconstruction.head:
+        about["head"] = head_document(reconstruction.head)
+    if reconstruction.adjusted:
+        about["adjustments"] = assets.about_adjustments(reconstruction.adjusted)
+    if reconstruction.albedo:
+        about["texture"] = assets.about_texture(reconstruction)
+    if hair := hair_files.about_hair(reconstruction.hair, reconstruction.hair_product):
+        about["hair"] = hair
+    return about
 
 
 def _about_file(name: str, data: bytes) -> dict[str, Any]:
