@@ -96,7 +96,7 @@ class CompletedAlbedo:
         eyes = eye_colors(rgb, landmarks, skin.correction, np.exp(plain))
         linear = self._painter.paint(np.exp(self._rim @ skin.logs), eyes)
         image = np.empty((self.size, self.size, 4), np.uint8)
-        image[..., :3], image[..., 3] = linear_to_bytes(skin.linear), 255
+        image[..., :3], image[..., 3] = skin.image, 255
         flat = image.reshape(-1, 4)
         flat[self.parts.texel] = np.column_stack([linear_to_bytes(linear), self._painter.alpha])
         around, source, empty = self._padding
@@ -104,7 +104,7 @@ class CompletedAlbedo:
         flat[empty] = 0
         mask, fractions = self._mask(skin)
         detail = skin.detail
-        del skin  # its colors take 50 MB
+        del skin
         clock.lap("paint")
         surface = self._mapper.maps(detail) if options.maps else None
         if options.maps:

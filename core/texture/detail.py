@@ -101,14 +101,14 @@ class DetailLayer:
         repeats = self._size // TILE
         return np.tile(tile, (repeats, repeats))
 
-    def multiply(self, linear: np.ndarray, tile: np.ndarray) -> None:
-        """Put detail into a texture.
+    def multiply(self, linear: np.ndarray, tile: np.ndarray, first_row: int) -> None:
+        """Put detail into rows of a texture.
 
         Args:
-            linear: (S, S, 3) float32 linear colors, changed in place.
+            linear: (h, S, 3) float32 linear colors, changed in place.
             tile: (TILE, TILE) float32, natural logarithm, of `synthesize`.
+            first_row: Row of the texture that they begin at; all lie in one row of tiles.
         """
-        repeats = self._size // TILE
-        factor = np.exp(tile[..., None] * CHANNELS)
-        tiles = linear.reshape(repeats, TILE, repeats, TILE, 3)
-        tiles *= factor[None, :, None]
+        rows = slice(first_row % TILE, first_row % TILE + len(linear))
+        factor = np.exp(tile[rows, :, None] * CHANNELS)
+        linear.reshape(len(linear), -1, TILE, 3)[:] *= factor[:, None]

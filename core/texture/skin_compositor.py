@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from ..geometry.visibility import ramp
-from ..image.color import LUMINANCE
+from ..image.color import LUMINANCE, linear_to_bytes
 from ..image.sampling import sample_photo_linear
 from ..template.regions import Regions
 from .albedo_model import DARK
@@ -37,7 +37,7 @@ class SkinLayer:
     """The painted skin.
 
     Attributes:
-        linear: (S, S, 3) float32 linear albedo, beyond the skin's island, too.
+        image: (S, S, 3) uint8 sRGB albedo, beyond the skin's island, too.
         logs: (V, 3) float32, natural logarithm of the completed albedo at the vertices.
         observed: (S/2, S/2) float32, 0..1, how far the photo shows each texel.
         mirrored: (S/2, S/2) float32, 0..1, how far it comes from the head's other side.
@@ -45,7 +45,7 @@ class SkinLayer:
         detail: (S, S) float32, natural logarithm of the fine structure of lightness.
     """
 
-    linear: np.ndarray
+    image: np.ndarray
     logs: np.ndarray
     observed: np.ndarray
     mirrored: np.ndarray
@@ -108,9 +108,9 @@ class SkinCompositor:
         detail[box] = cv2.transform(ratio, LUMINANCE[None])
         if delight:
             self._lighten_creases(ratio, layers, box)
-        linear = self._multiplied(completed, ratio, noise, box)
+        image = self._multiplied(completed, ratio, noise, box)
         small = [self._half(mask, box) for mask in (own, mirrored)]
-        return SkinLayer(linear, corrected, small[0], small[1], correction, detail)
+        return SkinLayer(image, corrected, small[0], small[1], correction, detail)
 
     def _observed(
         self,
@@ -219,23 +219,25 @@ class SkinCompositor:
     def _multiplied(
         self, completed: np.ndarray, ratio: np.ndarray, noise: np.ndarray, box: tuple[slice, slice]
     ) -> np.ndarray:
-        """(S, S, 3) float32: the completed albedo (n, 3) times fine structure (h, w, 3), natural logarithm,
-        in a box, and times noise elsewhere. The structure is overwritten.
+        """(S, S, 3) uint8 sRGB: the completed albedo (n, 3) times fine structure (h, w, 3) of natural
+        logarithms in a box, which has its own detail, and times noise elsewhere.
         """
-        cv2.exp(ratio, ratio)
-        # What was observed has its own detail, all else the noise.
-        linear = self._full(completed)
-        for rows, _ in _blocks(box):
-            ratio[rows] *= linear[box][rows]
-        self._detail.multiply(linear, noise)
-        linear[box] = ratio
-        return linear
+        image = np.empty((self.size, self.size, 3), np.uint8)
+        (top, bottom), columns = (box[0].start, box[0].stop), box[1]
+        for rows in row_blocks(slice(0, self.size)):
+            linear = self._in_box(completed, (rows, slice(0, self.size)))
+            first, last = max(rows.start, top), min(rows.stop, bottom)
+            inside = slice(first - rows.start, last - rows.start), columns
+            observed = linear[inside] * cv2.exp(ratio[first - top : last - top]) if first < last else None
+            self._detail.multiply(linear, noise, rows.start)
+            if observed is not None:
+                linear[inside] = observed
+            image[rows] = linear_to_bytes(linear)
+        return image
 
     def _full(self, values: np.ndarray) -> np.ndarray:
-        """(S, S) or (S, S, C) float32: values (n,) or (n, C) of the skin's texels at the full resolution."""
-        picture = values.astype(np.float32)[self._fill].reshape(
-            self.sampler.size, self.sampler.size, *values.shape[1:]
-        )
+        """(S, S) float32: values (n,) of the skin's texels at the full resolution."""
+        picture = values.astype(np.float32)[self._fill].reshape(self.sampler.size, self.sampler.size)
         return cv2.resize(picture, (self.size, self.size), interpolation=cv2.INTER_LINEAR)
 
     def _in_box(self, values: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
