@@ -32,23 +32,20 @@ PLAIN = 0.5
 TINY = 1e-6
 
 
-def patch_light(ratio: np.ndarray, beside: np.ndarray, plain: np.ndarray, size: int) -> np.ndarray:
+def patch_light(colors: np.ndarray, plain: np.ndarray) -> np.ndarray:
     """How much lighter or darker, and of what other hue, light in patches makes skin.
 
     Args:
-        ratio: (h, w, 3) float32, natural logarithm of the fine structure of the skin's colors.
-        beside: (h/2, w/2, 3) float32, natural logarithm of what that structure is on, beside the face's tone.
-        plain: (h/2, w/2) float32, 0..1, plain skin.
-        size: Side of the texture that `ratio` is a part of, texels.
+        colors: (S, S, 3) float32, natural logarithm of the skin's colors beside the face's tone, all over a
+            texture, with their fine structure where the photo shows it.
+        plain: (S, S) float32, 0..1, plain skin.
 
     Returns:
-        (h, w, 3) float32, natural logarithm, to be subtracted.
+        (S, S, 3) float32, natural logarithm, to be subtracted.
     """
-    height, width = ratio.shape[:2]
-    small = (max(width * WORKING_SIZE // size, 1), max(height * WORKING_SIZE // size, 1))
-    parts = (cv2.resize(part, small, interpolation=cv2.INTER_AREA) for part in (ratio, beside))
+    small, full = (WORKING_SIZE, WORKING_SIZE), plain.shape[::-1]
     weight = cv2.resize(plain, small, interpolation=cv2.INTER_AREA)
-    colors = _continued(np.add(*parts), weight)
+    colors = _continued(cv2.resize(colors, small, interpolation=cv2.INTER_AREA), weight)
     colors = np.stack([_median(np.ascontiguousarray(colors[..., k])) for k in range(3)], -1)
     lightness = (colors @ LUMINANCE.astype(np.float32))[..., None]
     hue = colors - lightness
@@ -56,7 +53,7 @@ def patch_light(ratio: np.ndarray, beside: np.ndarray, plain: np.ndarray, size: 
     limit = np.where(hue[..., :1] > hue[..., 2:], WARM_LIMIT, COLD_LIMIT)
     light = _beyond(lightness, LIGHTNESS_LIMIT) + _beyond(strength, limit) * hue / np.maximum(strength, TINY)
     light *= (1 - KEPT) * weight[..., None]
-    return cv2.resize(light.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(light.astype(np.float32), full, interpolation=cv2.INTER_LINEAR)
 
 
 def _beyond(values: np.ndarray, limit: float | np.ndarray) -> np.ndarray:

@@ -100,15 +100,17 @@ class SkinCompositor:
         own = self._in_box(weight, box)
         ratio = self._observed(layers, own, completed, change, box)
         mirrored = self._add_mirror_image(ratio, own, box)
+        evened = completed
         if delight:
-            self._even_patches(ratio, layers, logs - plain_tone(logs, self._regions), box)
+            beside = logs - plain_tone(logs, self._regions)
+            evened = completed / self._even_patches(ratio, layers, beside, box)
         noise = self._detail.synthesize(ratio, own, self._in_box(1 - self._features, box))
         detail = self._detail.repeated(noise) * np.float32(CHANNELS @ LUMINANCE)
         self._add_noise(ratio, noise, own, mirrored, box)
         detail[box] = cv2.transform(ratio, LUMINANCE[None])
         if delight:
             self._lighten_creases(ratio, layers, box)
-        image = self._multiplied(completed, ratio, noise, box)
+        image = self._multiplied(completed, evened, ratio, noise, box)
         small = [self._half(mask, box) for mask in (own, mirrored)]
         return SkinLayer(image, corrected, small[0], small[1], correction, detail)
 
@@ -180,13 +182,20 @@ class SkinCompositor:
 
     def _even_patches(
         self, ratio: np.ndarray, layers: Sequence[ShownSkin], beside: np.ndarray, box: tuple[slice, slice]
-    ) -> None:
+    ) -> np.ndarray:
         """Take patches of light out of fine structure (h, w, 3) in a box, in place; it is on an albedo that
         differs from the face's tone by `beside` (V, 3).
+
+        What is completed goes on from the patches that were seen, beyond the box, too.
+
+        Returns:
+            (n, 3) float32, the light in patches, linear: what the completed albedo is to be divided by.
         """
-        plain = self._half_in_box(self._plain(layers), box)
-        below = self._half_in_box(self.sampler.at_texels(beside), box)
-        ratio -= patch_light(ratio, below, plain, self.size)
+        colors = self._half(ratio, box)
+        colors += self._coarse(self.sampler.at_texels(beside))
+        light = patch_light(colors, self._coarse(self._plain(layers))).reshape(-1, 3)[self.sampler.texel]
+        ratio -= self._in_box(light, box)
+        return np.exp(light)
 
     def _add_noise(
         self,
@@ -217,28 +226,38 @@ class SkinCompositor:
         return np.asarray((1 - self._features) * (1 - self._beard * bearded), np.float32)
 
     def _multiplied(
-        self, completed: np.ndarray, ratio: np.ndarray, noise: np.ndarray, box: tuple[slice, slice]
+        self,
+        completed: np.ndarray,
+        evened: np.ndarray,
+        ratio: np.ndarray,
+        noise: np.ndarray,
+        box: tuple[slice, slice],
     ) -> np.ndarray:
         """(S, S, 3) uint8 sRGB: the completed albedo (n, 3) times fine structure (h, w, 3) of natural
-        logarithms in a box, which has its own detail, and times noise elsewhere.
+        logarithms in a box, which has its own detail and no patches of light; elsewhere what is left of it
+        without these, `evened` (n, 3), times noise.
         """
         image = np.empty((self.size, self.size, 3), np.uint8)
         (top, bottom), columns = (box[0].start, box[0].stop), box[1]
         for rows in row_blocks(slice(0, self.size)):
-            linear = self._in_box(completed, (rows, slice(0, self.size)))
+            linear = self._in_box(evened, (rows, slice(0, self.size)))
             first, last = max(rows.start, top), min(rows.stop, bottom)
             inside = slice(first - rows.start, last - rows.start), columns
-            observed = linear[inside] * cv2.exp(ratio[first - top : last - top]) if first < last else None
             self._detail.multiply(linear, noise, rows.start)
-            if observed is not None:
-                linear[inside] = observed
+            if first < last:
+                below = self._in_box(completed, (slice(first, last), columns))
+                linear[inside] = below * cv2.exp(ratio[first - top : last - top])
             image[rows] = linear_to_bytes(linear)
         return image
 
+    def _coarse(self, values: np.ndarray) -> np.ndarray:
+        """(S/2, S/2) or (S/2, S/2, C) float32: values (n,) or (n, C) of the skin's texels."""
+        size = self.sampler.size
+        return np.asarray(values, np.float32)[self._fill].reshape(size, size, *values.shape[1:])
+
     def _full(self, values: np.ndarray) -> np.ndarray:
-        """(S, S) float32: values (n,) of the skin's texels at the full resolution."""
-        picture = values.astype(np.float32)[self._fill].reshape(self.sampler.size, self.sampler.size)
-        return cv2.resize(picture, (self.size, self.size), interpolation=cv2.INTER_LINEAR)
+        """(S, S) or (S, S, C) float32: `_coarse` at the full resolution."""
+        return cv2.resize(self._coarse(values), (self.size, self.size), interpolation=cv2.INTER_LINEAR)
 
     def _in_box(self, values: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
         """(h, w) or (h, w, C) float32: `_full` in a box alone."""
@@ -255,8 +274,8 @@ class SkinCompositor:
         return np.asarray(values, np.float32)[fill]
 
     def _half(self, values: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
-        """(S/2, S/2) float32: means of values (h, w) in a box, 0 outside of it."""
-        picture = np.zeros((self.sampler.size, self.sampler.size), np.float32)
+        """(S/2, S/2) or (S/2, S/2, C) float32: means of values (h, w) or (h, w, C) in a box, 0 elsewhere."""
+        picture = np.zeros((self.sampler.size, self.sampler.size, *values.shape[2:]), np.float32)
         rows, columns = (slice(span.start // 2, span.stop // 2) for span in box)
         picture[rows, columns] = cv2.resize(values, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         return picture

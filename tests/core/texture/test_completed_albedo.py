@@ -25,6 +25,7 @@ from core.texture.skin_sampler import SkinSampler, SkinView
 from core.texture.skin_tone import LUMINANCE_RANGE, tone_correction
 from core.texture.skin_views import ShownSkin
 from core.texture.surface_maps import SurfaceMapper
+from core.texture.tone_correction import ToneCorrection
 from tests.core.head_samples import MODELS, oil_painting, sample_of, with_hat
 
 
@@ -366,6 +367,31 @@ def test_shade_on_the_neck_is_light_and_freckles_are_not(topology, model):
     assert (logs - tone)[face].std() > 0.85 * 0.2
     # What was photographed is divided by as much as the albedo is lighter.
     assert np.allclose(np.log(light.shading), tone + shade + freckles - logs, atol=1e-5)
+
+
+def test_patches_of_light_do_not_end_with_what_the_photo_shows(topology, model):
+    """What is completed goes on from them: beyond the box of what is shown they were left, with an edge."""
+    skin = SkinPainter(topology, 512, TextureSettings(), model)
+    texels, vertices = len(skin.sampler.texel), len(topology.vertices)
+    none = np.zeros(texels, np.float32)
+    view = SkinView(np.ones((texels, 3), np.float32), none, np.zeros((texels, 2), np.float32), *[none] * 5)
+    weight = np.zeros(texels, np.float32)
+    places = skin.sampler.at_texels(topology.vertices)
+    weight[np.linalg.norm(places[:, [0, 2]] - [0.0, 0.03], axis=1) < 0.015] = 1.0
+    box = skin.compositor._box(weight)
+    shown = ShownSkin(np.full((4, 4, 3), 120, np.uint8), view, np.ones((vertices, 1)), weight)
+    logs = np.tile(np.log(DEEP_SKIN), (vertices, 1)).astype(np.float32)
+    logs[topology.vertices[:, 2] > 0.0] -= 0.6  # the shade of a hat, which the albedo model goes on with
+    with_light, evened = (
+        skin.compositor.compose([shown], weight, logs, ToneCorrection.none(), delight).image
+        for delight in (False, True)
+    )
+    table = linear_of_bytes_float32()
+    light = np.log((table[with_light] @ LUMINANCE) / (table[evened] @ LUMINANCE))
+    top = box[0].start
+    inside, outside = (np.median(light[row, box[1]]) for row in (top, top - 1))
+    assert inside < -0.2
+    assert outside == pytest.approx(inside, abs=0.03)
 
 
 def test_doubtful_skin_is_completed_however_much_of_it_is_seen(topology, model):
