@@ -20,11 +20,12 @@ from ..blender.atomic_file import TEMPORARY_PREFIX, move_into_place, written_ato
 from ..blender.exporters import SUFFIXES, WriteOptions, formats, write
 from ..blender.scratch_scene import mesh_as_shown
 from ..errors import ExportError
-from . import confidence, photographed
+from . import confidence, facial_hair, photographed
 from .armature import MARK, bones_not_driving, rig_of
 from .bone_names import renamed_bones
 from .build import SUBDIVISION, build_head
 from .engine_glb import engine_glb
+from .hair import MARK as HAIR_MARK
 from .hair import add_hair
 from .hair_copies import hair_copies
 from .hair_materials import pictures_as_colors
@@ -357,21 +358,32 @@ def _texture_files(head: bpy.types.Object, path: Path | None) -> Iterator[None]:
 @contextlib.contextmanager
 def _hair_texture_files(hair: Sequence[bpy.types.Object], path: Path | None) -> Iterator[set[str]]:
     """The same for the hair's materials; the names of the files."""
-    nodes: dict[bpy.types.Image, list[bpy.types.Node]] = {}
+    nodes: dict[bpy.types.Image, tuple[str, list[bpy.types.Node]]] = {}
     for ob in hair:
         for material in ob.data.materials:
             for node in material.node_tree.nodes:
-                if node.type == "TEX_IMAGE" and node.image is not None:
-                    nodes.setdefault(node.image, []).append(node)
+                # The Solid view's own pictures are linked to nothing: no file has a use for them.
+                linked = any(output.is_linked for output in node.outputs)
+                if node.type == "TEX_IMAGE" and node.image is not None and linked:
+                    nodes.setdefault(node.image, (_hair_picture(ob, node.image), []))[1].append(node)
     names = set()
     with contextlib.ExitStack() as stack:
-        for image, shown in nodes.items():
+        for image, (name, shown) in nodes.items():
             place = None
             if path is not None:
-                place = path.with_name(_beside(path.name, Path(bpy.path.basename(image.filepath)).stem))
+                place = path.with_name(_beside(path.name, name))
                 names.add(place.name)
             stack.enter_context(_texture_file(shown, image, place))
         yield names
+
+
+def _hair_picture(ob: bpy.types.Object, image: bpy.types.Image) -> str:
+    """The name of the file of a picture of hair, without ending."""
+    name, part = Path(bpy.path.basename(image.filepath)).stem, ob.get(HAIR_MARK)
+    # Brows and beards have the strand atlas in colors of their own.
+    if part in facial_hair.PARTS["cards"] and image.colorspace_settings.name != "Non-Color":
+        name = name.replace("hair", part, 1)
+    return name
 
 
 @contextlib.contextmanager
@@ -380,9 +392,9 @@ def _plain_materials(
 ) -> Iterator[None]:
     """Materials are as a format's exporter and its readers understand them."""
     with contextlib.ExitStack() as stack:
-        if format_ == "fbx":
-            stack.enter_context(pictures_as_colors(m for ob in hair for m in ob.data.materials))
-        elif format_ == "usd":
+        of_hair = [material for ob in hair for material in ob.data.materials]
+        stack.enter_context(pictures_as_colors(of_hair, straight=format_ in ("fbx", "obj")))
+        if format_ == "usd":
             slots = [slot.material for slot in head.material_slots if slot.material]
             stack.enter_context(true_refraction(slots))
         yield

@@ -128,10 +128,15 @@ def set_appearance(
 
 
 @contextlib.contextmanager
-def pictures_as_colors(materials: Iterable[bpy.types.Material]) -> Iterator[None]:
-    """Pictures are linked straight to the shaders, for exporters that follow no other nodes.
+def pictures_as_colors(materials: Iterable[bpy.types.Material], straight: bool) -> Iterator[None]:
+    """Dye and shade, which no exporter knows, are in the pictures.
 
-    Dye and shade are multiplied into pictures of files, which are written anew: they must be temporary.
+    Pictures of files are written anew: they must be temporary.
+
+    Args:
+        materials: Of hair.
+        straight: Whether pictures are linked straight to the shaders, for exporters that follow no other
+            nodes.
     """
     cut: list[tuple[bpy.types.NodeTree, bpy.types.NodeSocket, bpy.types.NodeSocket]] = []
     try:
@@ -141,7 +146,7 @@ def pictures_as_colors(materials: Iterable[bpy.types.Material]) -> Iterator[None
             if principled is None or picture is None or not picture.image:
                 continue
             for socket in compat.base_colors(principled):
-                if socket.is_linked and socket.links[0].from_node != picture:
+                if straight and socket.is_linked and socket.links[0].from_node != picture:
                     cut.append((material.node_tree, socket.links[0].from_socket, socket))
                     material.node_tree.links.new(picture.outputs["Color"], socket)
             _bake(picture.image, _factor(material))

@@ -22,7 +22,7 @@ import numpy as np
 from mathutils import Quaternion, Vector
 
 from blender_addon.blender import glb_document
-from blender_addon.blender.images import save_png
+from blender_addon.blender.images import load_picture, save_png
 from blender_addon.blender_worker.open_head import open_head
 from blender_addon.errors import AddonError
 from blender_addon.heads import armature, hair, hair_follow, hair_strands, lookup, photographed
@@ -299,6 +299,41 @@ def check_hair_color(head):
     assert all(np.allclose(solid(part), before[part], atol=0.01) for part in before)
     head.photobust.hair_color = hair.typical_color(head)
     assert len(bpy.data.images) == images
+
+
+def check_hair_files(folder):
+    """Files have hair's pictures, dyed, brows their own, and nothing that only the Solid view needs."""
+    switch_on()
+    (folder / "hair.npz").write_bytes(
+        npz(hair_arrays() | {"brows_card_colors": np.full((8, 3), 30, np.uint8)})
+    )
+    for name in ("hair_cards.png", "hair_cards_normal.png", "hair_shell.png", "hair_cover.png"):
+        save_png(folder / name, np.full((8, 8, 4), 200, np.uint8))
+    head = named_head(folder, "Ann")
+    hair.add_hair(head, folder)
+    hair.set_color(head, (0.5, 0.0, 0.0))
+    for name in {"obj", "glb", "usd"} & set(head_export.formats()):
+        out = folder / f"out {name}"
+        assert bpy.ops.photobust.export_head(directory=str(out), formats={name}) == {"FINISHED"}
+        if name == "glb":
+            pictures = {
+                image["name"] for image in glb_json(out / "Ann.glb")["images"] if "cards" in image["name"]
+            }
+            assert pictures == {"Ann_hair_cards_color", "Ann_brows_cards_color", "Ann_hair_cards_normal"}
+            continue
+        pictures = {
+            path.stem.removeprefix("Ann_"): load_picture(path)[0, 0, :3] for path in out.glob("*.png")
+        }
+        pictures = {part: color for part, color in pictures.items() if "hair" in part or "brows" in part}
+        colors = {"hair_shell", "hair_cover", "hair_cards_color", "brows_cards_color"}
+        assert pictures.keys() == colors | {"hair_cards_normal"}, (name, pictures.keys())
+        red = {part for part in colors if pictures[part][0] > 2 * pictures[part][1]}
+        assert red == {"hair_shell", "hair_cards_color"}, (name, pictures)
+        if name == "obj":
+            shown = {
+                line.split()[-1] for line in (out / "Ann.mtl").read_text().splitlines() if "map_Kd" in line
+            }
+            assert {f"Ann_{part}.png" for part in colors} <= shown, shown
 
 
 def check_tones():

@@ -76,7 +76,7 @@ def test_built_with_all_that_an_artist_needs(run_in_blender, folder):
 
 @pytest.mark.slow
 def test_hair_sliders_change_what_is_shown(run_in_blender, folder):
-    run(run_in_blender, "hair_sliders,combed", folder)
+    run(run_in_blender, "hair_sliders,combed,hair_files", folder)
 
 
 def formats(run_in_blender):
