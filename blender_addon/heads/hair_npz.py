@@ -228,7 +228,7 @@ def _mesh(
     prefix: str, arrays: dict[str, np.ndarray], inset: np.ndarray, along: np.ndarray, rank: np.ndarray
 ) -> HairMesh:
     """The mesh whose arrays have this prefix. Raises ValueError."""
-    count, faces = len(inset), len(np.atleast_1d(arrays[f"{prefix}_triangles"]))
+    count, faces = len(inset), _length(f"{prefix}_triangles", arrays)
     triangles = checked_indices(f"{prefix}_triangles", arrays, (faces, 3), count)
     corners = np.sort(triangles, axis=1)
     if (corners[:, 1:] == corners[:, :-1]).any() or len(np.unique(corners, axis=0)) < faces:

@@ -68,6 +68,11 @@ def test_numbers_that_make_no_sense(tmp_path, name, value):
     assert name in refused(tmp_path, arrays)
 
 
+@pytest.mark.parametrize("name", ["shell_triangles", "card_triangles", "brows_card_triangles"])
+def test_meshes_without_faces(tmp_path, name):
+    assert f"{name} is empty" in refused(tmp_path, {**hair_arrays(), name: np.zeros((0, 3), np.int32)})
+
+
 #: Arrays that the add-on takes nothing from.
 UNREAD = {"format_version", "provenance", "seen_fraction"} | {
     *(f"{prefix}{name}" for prefix in ("", "brows_") for name in ("card_lod", "strand_root_vertices")),
