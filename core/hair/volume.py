@@ -55,7 +55,7 @@ BACK_SLOPE = 0.12
 ON_NECK = 0.012
 #: How thick, meters, hair lies where the neck reaches beyond what hangs behind it, how far it may, and below
 #: which height, head frame.
-OVER_NECK = 0.007
+OVER_NECK = 0.012
 NECK_BEYOND = 0.03
 NECK_Z = -0.02
 #: A correction is sampled on a grid this much coarser.
