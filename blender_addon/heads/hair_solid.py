@@ -22,7 +22,7 @@ SOLID_NODE = "Solid View"
 SOLID_TEXTURE = "hair_solid.png"
 #: The node, linked to nothing, with the strand atlas in some tones, and the texture coordinates in it.
 TONES_NODE = "Tones"
-TONES_LAYER = "Solid View"
+TONES_LAYER = "Tones"
 #: How many tones, and rounds in which they are found.
 TONES = 6
 ROUNDS = 6

@@ -16,9 +16,9 @@ COSINE_FADE = 0.2
 NEAREST_VERTICES = 3
 #: Points in a leaf of the search tree: three quarters of the time of scipy's default, 16.
 LEAF_SIZE = 48
-#: Threads of a search in a tree of points, as most are in steps that nothing is done beside; and for fewer
-#: points than these one thread: to start another takes a millisecond.
+#: Threads of a search in a tree of points: most are in steps that nothing is done beside.
 SEARCH_THREADS = 2
+#: Number of points below which one thread searches: to start another takes a millisecond.
 FEW_POINTS = 20_000
 #: Squared lengths below this are none.
 DEGENERATE = 1e-20

@@ -82,7 +82,7 @@ class ShellMesh:
         vertices: (N, 3) float64, head frame, meters.
         triangles: (M, 3) int32, counterclockwise from outside.
         normals: (N, 3) float32 unit vectors.
-        inner: (N,) bool, on the skin, not on what it is continued by below the neck.
+        inner: (N,) bool, on the skin, which hides them; below the neck there is none.
         inset: (N,) float32, meters, how far in each may be moved below cards.
         rim: Where it meets the skin; None if it does not, or has no thickness to lose there.
     """

@@ -53,11 +53,16 @@ OCCIPUT_Z = 0.045
 BACK_SLOPE = 0.12
 #: Thickness of hanging hair on the back of the neck, meters, at least.
 ON_NECK = 0.012
-#: How thick, meters, hair lies where the neck reaches beyond what hangs behind it, how far it may, and below
-#: which height, head frame.
+#: How thick, meters, hair lies where the neck reaches beyond what hangs behind it.
 OVER_NECK = 0.012
+#: How far the neck may reach beyond it, meters.
 NECK_BEYOND = 0.03
+#: Height, meters, head frame, below which it may.
 NECK_Z = -0.02
+#: Least width and depth of what hangs, meters.
+LEAST_EXTENT = 0.004
+#: Distance, meters, by which what does not hang is taken out of the volume: none of it is so thick.
+NOT_HANGING = 0.05
 #: A correction is sampled on a grid this much coarser.
 CORRECTION_FACTOR = 2.0
 #: Hair that only a correction has is thicker than this, meters, up to this distance from the skin.
@@ -71,6 +76,8 @@ SMOOTHING = 0.8
 #: distances from the skin, meters, between which it ends.
 SLANT_SIGMA = 0.010
 SLANT_REACH = (0.014, 0.028)
+#: Skin counts as seen at a slant by 1 - visibility to this power: only what is seen straight does not.
+SLANT_POWER = 3
 #: Distances inside the photo's outline, meters, from which to which hair is too certain for that.
 SLANT_INSIDE = (0.004, 0.009)
 #: The distance from the skin is computed on a grid this much coarser.
@@ -318,7 +325,7 @@ def _smooth_on_slanted_skin(
 
     There the noise of the photo's outline (N,), drawn out along the rays, would be rags on cheeks and jaw.
     """
-    slanted = (1 - on_skin.visible**3) * (1 - on_skin.rooted)
+    slanted = (1 - on_skin.visible**SLANT_POWER) * (1 - on_skin.rooted)
     certain = (1 - in_photo.hidden) * ramp(outline, *SLANT_INSIDE)
     weight = (slanted * (1 - certain)).reshape(grid.shape).astype(np.float32)
     weight *= ramp(-on_skin.distance, -SLANT_REACH[1], -SLANT_REACH[0]).astype(np.float32)
@@ -509,17 +516,17 @@ def _curtain(
 
     reach, hangs = on_side(extents.reach), on_side(extents.hangs)
     back = np.maximum(at(profile), half.reshape(-1, len(heights))).ravel() * frontal + half * (1 - frontal)
-    width, back = np.maximum(reach, np.float32(0.004)), np.maximum(back, np.float32(0.004))
+    width, back = (np.maximum(extent, np.float32(LEAST_EXTENT)) for extent in (reach, back))
     round_ = np.sqrt((along / width) ** 2 + (np.maximum(depth, 0) / back) ** 2)
     behind = (1 - round_) * np.minimum(width, back)
     # Where the neck grows wider than the ellipse, what hangs lies on it.
     lying = np.minimum(np.minimum(OVER_NECK - distance, behind + NECK_BEYOND), width - np.abs(along))
     below = np.tile(heights < NECK_Z, len(points) // len(heights))
-    behind = np.where(below, np.maximum(behind, lying - 0.05 * (1 - hangs)), behind)
+    behind = np.where(below, np.maximum(behind, lying - NOT_HANGING * (1 - hangs)), behind)
     ellipse = np.where(depth > 0, behind, half + depth)
     # What is hidden hangs only if there is hair to be seen beside it.
-    half = half - 0.05 * (1 - hangs) * hidden
-    ellipse = ellipse - 0.05 * (1 - hangs) * np.where(depth > half, 1.0, hidden)
+    half = half - NOT_HANGING * (1 - hangs) * hidden
+    ellipse = ellipse - NOT_HANGING * (1 - hangs) * np.where(depth > half, 1.0, hidden)
     return np.where(depth > 0, np.maximum(ellipse, half - depth), ellipse).astype(np.float32)
 
 

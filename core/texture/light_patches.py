@@ -8,6 +8,7 @@ edges where they are and drops spots; what of it goes beyond what pigment does i
 import cv2
 import numpy as np
 
+from ..geometry.visibility import ramp
 from ..image.color import LUMINANCE
 
 #: Side of the texture, texels, at which patches are looked for: 0.7 mm of the face each.
@@ -19,6 +20,8 @@ MEDIAN = 11
 LIGHTNESS_LIMIT = 0.07
 WARM_LIMIT = 0.18
 COLD_LIMIT = 0.05
+#: Red beside blue, natural logarithm, over which the limit grows from the one to the other.
+WARM_RANGE = (0.0, 0.04)
 #: Fraction of what goes beyond that stays.
 KEPT = 0.15
 #: OpenCV's large medians are of bytes: steps of natural logarithms, and the blur, texels, that smooths them.
@@ -50,7 +53,7 @@ def patch_light(colors: np.ndarray, plain: np.ndarray) -> np.ndarray:
     lightness = (colors @ LUMINANCE.astype(np.float32))[..., None]
     hue = colors - lightness
     strength = np.linalg.norm(hue, axis=-1, keepdims=True)
-    limit = np.where(hue[..., :1] > hue[..., 2:], WARM_LIMIT, COLD_LIMIT)
+    limit = COLD_LIMIT + (WARM_LIMIT - COLD_LIMIT) * ramp(hue[..., :1] - hue[..., 2:], *WARM_RANGE)
     light = _beyond(lightness, LIGHTNESS_LIMIT) + _beyond(strength, limit) * hue / np.maximum(strength, TINY)
     light *= (1 - KEPT) * weight[..., None]
     return cv2.resize(light.astype(np.float32), full, interpolation=cv2.INTER_LINEAR)

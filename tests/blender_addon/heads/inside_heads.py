@@ -133,7 +133,7 @@ def check_build(folder):
 def check_hair(head, folder):
     """One product of the hair is shown, moves with the head, and changes without being made anew."""
     (folder / "hair.npz").write_bytes(npz(hair_arrays()))
-    for name in ("hair_cards.png", "hair_shell.png", "hair_cover.png"):
+    for name in ("hair_cards.png", "hair_cards_normal.png", "hair_shell.png", "hair_cover.png"):
         save_png(folder / name, np.full((8, 8, 4), 200, np.uint8))
     made = {ob[hair.MARK]: ob for ob in hair.add_hair(head, folder)}
     curves = {"strands", "brows_strands"} if hair_strands.are_possible() else set()
@@ -141,6 +141,11 @@ def check_hair(head, folder):
     assert {ob[hair.MARK] for ob in hair.shown_of(head)} == {"shell", "cards", "cover", "brows"}
     check_brows(head, made.pop("brows"), made.pop("brows_strands", None))
     check_tones()
+    nodes = made["cards"].data.materials[0].node_tree.nodes
+    principled = next(node for node in nodes if node.type == "BSDF_PRINCIPLED")
+    turned = principled.inputs["Normal"].links[0].from_node
+    side = turned.inputs["Scale"].links[0].from_node
+    assert side.inputs[0].links[0].from_socket.name == "Backfacing", "backs were black"
     assert all(ob.parent == rig_of(head) and ob.parent_bone == hair.HEAD_BONE for ob in made.values())
     bpy.context.view_layer.update()
     for ob in made.values():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import trimesh
 
+from core.geometry import closest_point
 from core.geometry.closest_point import ClosestPointQuery, closest_on_triangle
 
 
@@ -52,3 +53,13 @@ def test_around_a_vertex_without_triangles_there_is_only_itself(ball):
     found, _ = query.nearest(np.array([[6.1, 5, 5], [0.2, 0, 0]]))
     np.testing.assert_allclose(found[0], [6, 5, 5])
     assert np.linalg.norm(found[1]) == pytest.approx(0.1, rel=0.02)
+
+
+def test_what_is_found_does_not_depend_on_how_many_threads_search(query, monkeypatch):
+    points = np.random.default_rng(1).normal(0, 0.1, (500, 3))
+    found = []
+    for few in (1, 10**6):
+        monkeypatch.setattr(closest_point, "FEW_POINTS", few)
+        found.append(query.nearest(points))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)

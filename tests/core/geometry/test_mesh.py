@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from core.geometry.mesh import (
     NO_NORMAL,
+    connected_pieces,
     cotangent_laplacian,
     edges_of,
     self_intersections,
@@ -87,3 +88,23 @@ def test_of_two_sides_only_what_intersects_across_is_found(ball):
     found = self_intersections(vertices, triangles, side)
     assert {tuple(sorted(pair)) for pair in found} == across
     assert not len(self_intersections(vertices, triangles, np.ones(len(triangles), bool)))
+
+
+@given(st.lists(st.integers(0, 19), min_size=3, max_size=60))
+def test_pieces_are_those_of_networkx(corners):
+    import networkx
+
+    faces = np.array(corners[: len(corners) // 3 * 3]).reshape(-1, 3)
+    graph = networkx.Graph()
+    graph.add_nodes_from(range(20))
+    for a, b, c in faces.tolist():
+        graph.add_edges_from([(a, b), (b, c), (c, a)])
+    expected = {frozenset(piece) for piece in networkx.connected_components(graph)}
+    count, label = connected_pieces(faces, 20)
+    found = {frozenset(np.flatnonzero(label == k).tolist()) for k in range(count)}
+    assert found == expected
+
+
+def test_a_quad_joins_all_its_corners():
+    count, label = connected_pieces(np.array([[0, 3, 2, 5]]), 6)
+    assert count == 3 and len(set(label[[0, 3, 2, 5]].tolist())) == 1

@@ -402,6 +402,53 @@ def test_short_hair_is_called_short_and_hanging_hair_long(builder):
 
 
 @pytest.fixture(scope="module")
+def hanging_hair(builder):
+    """The groom of hair that hangs below the neck."""
+    rgb, segmentation, _ = picture_of(SegmentClass.HAIR, -0.24, 0.145, 0.12)
+    return builder.build(rgb, segmentation, CAMERA, POSE, builder.topology.vertices)
+
+
+def test_below_the_neck_the_inside_of_hair_is_hair(hanging_hair, builder):
+    shell = hanging_hair.shell
+    lower_end = builder.topology.vertices[builder.topology.neck, 2].max()
+    below = shell.vertices[:, 2] < lower_end - 0.002
+    facing_front = below & (shell.normals[:, 1] < -0.7) & (shell.vertices[:, 1] > 0.06)
+    assert facing_front.sum() > 30
+    assert not shell.inner[below].any()
+    # It has the hair's color, not the dark corner's.
+    size = shell.texture.shape[0]
+    column = (shell.uv[facing_front, 0] * size).astype(int).clip(0, size - 1)
+    row = ((1 - shell.uv[facing_front, 1]) * size).astype(int).clip(0, size - 1)
+    assert np.median(shell.texture[row, column].mean(1)) > 0.7 * np.mean(BROWN)
+    # Hidden behind the neck it stays the inner side.
+    assert shell.inner[shell.vertices[:, 2] > lower_end + 0.02].any()
+
+
+def test_a_scarf_that_hangs_behind_the_neck_covers_it(builder):
+    rgb, segmentation, _ = picture_of(SegmentClass.HEADWEAR, -0.24, 0.145, 0.14)
+    vertices = builder.topology.vertices.copy()  # with shoulders that begin where the neck ends
+    wider = np.clip((-0.09 - vertices[:, 2]) / 0.06, 0, 1) ** 2 * (vertices[:, 1] > 0.05)
+    vertices[:, 1] += 0.06 * wider
+    vertices[:, 0] *= 1 + 0.4 * wider
+    cover = builder.build(rgb, segmentation, CAMERA, POSE, vertices).cover
+    skin = Skin(vertices, builder.topology)
+    back = skin.samples[
+        (skin.samples[:, 1] > 0.09) & (np.abs(skin.samples[:, 0]) < 0.07) & (skin.samples[:, 2] < -0.1)
+    ]
+    outer = cover.triangles[~cover.inner[cover.triangles].all(1)]
+    corners = cover.vertices[outer].astype(float)
+    for point in back[:: max(len(back) // 60, 1)]:
+        # The ray from the neck backward has to cross the cover.
+        flat = corners[:, :, [0, 2]] - point[[0, 2]]
+        turn = [
+            flat[:, k, 0] * flat[:, (k + 1) % 3, 1] - flat[:, k, 1] * flat[:, (k + 1) % 3, 0]
+            for k in range(3)
+        ]
+        inside = np.all(np.array(turn) >= 0, axis=0) | np.all(np.array(turn) <= 0, axis=0)
+        assert (corners[inside, :, 1].max(1) > point[1]).any(), point
+
+
+@pytest.fixture(scope="module")
 def bearded(builder):
     """The groom of a head with dark brows and a beard, and where its vertices are."""
     rgb, segmentation, _ = picture_of()
