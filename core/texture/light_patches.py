@@ -35,13 +35,14 @@ PLAIN = 0.5
 TINY = 1e-6
 
 
-def patch_light(colors: np.ndarray, plain: np.ndarray) -> np.ndarray:
+def patch_light(colors: np.ndarray, plain: np.ndarray, brows_and_lids: np.ndarray) -> np.ndarray:
     """How much lighter or darker, and of what other hue, light in patches makes skin.
 
     Args:
         colors: (S, S, 3) float32, natural logarithm of the skin's colors beside the face's tone, all over a
             texture, with their fine structure where the photo shows it.
         plain: (S, S) float32, 0..1, plain skin.
+        brows_and_lids: (S, S) float32, 0..1: the light around them lies on them, too.
 
     Returns:
         (S, S, 3) float32, natural logarithm, to be subtracted.
@@ -55,7 +56,11 @@ def patch_light(colors: np.ndarray, plain: np.ndarray) -> np.ndarray:
     strength = np.linalg.norm(hue, axis=-1, keepdims=True)
     limit = COLD_LIMIT + (WARM_LIMIT - COLD_LIMIT) * ramp(hue[..., :1] - hue[..., 2:], *WARM_RANGE)
     light = _beyond(lightness, LIGHTNESS_LIMIT) + _beyond(strength, limit) * hue / np.maximum(strength, TINY)
-    light *= (1 - KEPT) * weight[..., None]
+    weight = weight[..., None]
+    light = (1 - KEPT) * light.astype(np.float32)
+    around = _continued(light, weight[..., 0])
+    beside = cv2.resize(brows_and_lids, small, interpolation=cv2.INTER_AREA)[..., None]
+    light = weight * light + beside * (1 - weight) * around
     return cv2.resize(light.astype(np.float32), full, interpolation=cv2.INTER_LINEAR)
 
 

@@ -28,6 +28,8 @@ from .tone_correction import ToneCorrection
 
 #: Texels of half the resolution around what was observed.
 MARGIN = 8
+#: Height, meters, head frame, above which features are brows and lids, and below which the mouth is.
+MOUTH_BELOW = -0.03
 #: Weights of the mirror image from which on it is used, and used fully.
 MIRROR_RANGE = (0.3, 0.9)
 
@@ -70,6 +72,8 @@ class SkinCompositor:
         """
         self.size, self.sampler = size, sampler
         self._regions, self._features, self._beard = regions, features, beard
+        above = sampler.at_texels(sampler.topology.vertices[:, 2:] > MOUTH_BELOW)[:, 0]
+        self._brows_and_lids = features * above
         _, self._fill = nearest_texels(sampler.texel, sampler.size)
         self._detail = DetailLayer(size)
 
@@ -193,7 +197,8 @@ class SkinCompositor:
         """
         colors = self._half(ratio, box)
         colors += self._coarse(self.sampler.at_texels(beside))
-        light = patch_light(colors, self._coarse(self._plain(layers))).reshape(-1, 3)[self.sampler.texel]
+        plain, brows_and_lids = self._coarse(self._plain(layers)), self._coarse(self._brows_and_lids)
+        light = patch_light(colors, plain, brows_and_lids).reshape(-1, 3)[self.sampler.texel]
         ratio -= self._in_box(light, box)
         return np.exp(light)
 

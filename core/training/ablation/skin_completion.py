@@ -97,7 +97,16 @@ class ObservedSkin:
 
 
 def texels(topology: HeadTopology, vertices: np.ndarray, size: int) -> np.ndarray:
-    """(n, 2) float32, x and y of vertices (n,) of the skin in a texture of some side."""
+    """Where vertices are in a texture.
+
+    Args:
+        topology: Of the head.
+        vertices: (n,) int, of the skin.
+        size: Side of the texture, texels.
+
+    Returns:
+        (n, 2) float32, x and y.
+    """
     corner = np.zeros(len(topology.vertices), np.int64)
     faces = topology.faces_of(SKIN)
     corner[topology.quads[faces]] = topology.quad_uv[faces]
@@ -121,7 +130,15 @@ class InpaintingNetwork(nn.Module):
         self.last = nn.Conv2d(WIDTH, 3, 1)
 
     def forward(self, picture: Tensor, mask: Tensor) -> Tensor:
-        """(N, 3, SIDE, SIDE) and (N, 1, SIDE, SIDE), 1 where it is shown, to (N, 3, SIDE, SIDE)."""
+        """Complete pictures.
+
+        Args:
+            picture: (N, 3, SIDE, SIDE) float32, natural logarithm beside the tone.
+            mask: (N, 1, SIDE, SIDE) float32, 1 where it is shown, 0 in the holes.
+
+        Returns:
+            (N, 3, SIDE, SIDE) float32.
+        """
         axis = torch.linspace(-1, 1, SIDE)
         places = torch.stack(torch.meshgrid(axis, axis, indexing="ij"))[None].expand(len(picture), -1, -1, -1)
         x = torch.cat([picture * mask, mask, places], 1)

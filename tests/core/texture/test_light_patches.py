@@ -24,10 +24,12 @@ def picture(draw):
     return cv2.GaussianBlur(values, (0, 0), 2.0)
 
 
-def left(colors, plain=PLAIN):
+def left(colors, plain=PLAIN, brows=None):
     every, weight = np.zeros((SIZE, SIZE, 3), np.float32), np.ones((SIZE, SIZE), np.float32)
     every[:SIDE, :SIDE], weight[:SIDE, :SIDE] = colors, plain
-    return colors - patch_light(every, weight)[:SIDE, :SIDE]
+    lids = np.zeros_like(weight)
+    lids[:SIDE, :SIDE] = 0 if brows is None else brows
+    return colors - patch_light(every, weight, lids)[:SIDE, :SIDE]
 
 
 @pytest.mark.parametrize("light", [SUN, SHADE], ids=["sun", "shade"])
@@ -71,13 +73,22 @@ def test_brows_lips_and_beards_stay_and_do_not_spread():
     assert left(before, plain=plain.astype(np.float32)) == pytest.approx(before, abs=0.05)
 
 
+def test_light_that_lies_on_the_skin_around_brows_lies_on_them_too():
+    half = picture(lambda values: cv2.rectangle(values, (0, 0), (MIDDLE, SIDE), 1.0, -1))[..., None] * SUN
+    brow = picture(lambda values: cv2.rectangle(values, (110, 236), (160, 276), 1.0, -1))[..., None] * SHADE
+    plain = np.ones_like(PLAIN)
+    plain[226:286, 100:170] = 0
+    in_shade, in_sun = (left(colors, plain, 1 - plain)[256, 135] for colors in (brow, brow + half))
+    assert in_sun == pytest.approx(in_shade, abs=0.4 * SUN.max())
+    assert left(brow + half, plain)[256, 135] == pytest.approx((brow + half)[256, 135], abs=0.02)
+
+
 @pytest.mark.parametrize("side", [256, 1024, 2048])
 def test_it_does_the_same_at_all_sizes_of_texture(side):
     half = picture(lambda values: cv2.rectangle(values, (0, 0), (MIDDLE, SIDE), 1.0, -1))
     colors = half[..., None] * SUN
-    reference = patch_light(colors, PLAIN)
-    other = patch_light(
-        cv2.resize(colors, (side, side), interpolation=cv2.INTER_AREA), np.ones((side, side), np.float32)
-    )
+    reference = patch_light(colors, PLAIN, 1 - PLAIN)
+    ones = np.ones((side, side), np.float32)
+    other = patch_light(cv2.resize(colors, (side, side), interpolation=cv2.INTER_AREA), ones, 1 - ones)
     assert other.shape == (side, side, 3)
     assert cv2.resize(other, (SIDE, SIDE), interpolation=cv2.INTER_AREA) == pytest.approx(reference, abs=0.06)
