@@ -20,11 +20,13 @@ PICTURE_NODE = "Picture"
 SOLID_NODE = "Solid View"
 #: File name that unpacking gives that picture.
 SOLID_TEXTURE = "hair_solid.png"
-#: The node, linked to nothing, with the strand atlas in some tones, and the texture coordinates in it.
+#: The node, linked to nothing, with the strand atlas in some tones.
 TONES_NODE = "Tones"
+#: The texture coordinates in that.
 TONES_LAYER = "Tones"
-#: How many tones, and rounds in which they are found.
+#: How many tones.
 TONES = 6
+#: Rounds in which they are found.
 ROUNDS = 6
 #: Every so many-th row and column of the strand atlas is in them.
 TONES_STEP = (6, 2)

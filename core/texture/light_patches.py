@@ -24,12 +24,13 @@ COLD_LIMIT = 0.05
 WARM_RANGE = (0.0, 0.04)
 #: Fraction of what goes beyond that stays.
 KEPT = 0.15
-#: OpenCV's large medians are of bytes: steps of natural logarithms, and the blur, texels, that smooths them.
+#: OpenCV's large medians are of bytes: what one of them is, natural logarithm.
 STEP = 1 / 140
+#: Standard deviation of the blur, texels, that smooths these steps.
 STEP_SIGMA = 1.0
-#: Standard deviation, texels, with which plain skin goes on over brows, eyes, lips and beards, and the weight
-#: of plain skin below which it does.
+#: Standard deviation, texels, with which plain skin goes on over brows, eyes, lips and beards.
 FILL_SIGMA = 6.0
+#: Weight of plain skin below which it does.
 PLAIN = 0.5
 #: Less is no length.
 TINY = 1e-6
