@@ -62,7 +62,7 @@ def patch_light(colors: np.ndarray, plain: np.ndarray, brows_and_lids: np.ndarra
     around = _continued(light, weight[..., 0])
     beside = cv2.resize(brows_and_lids, small, interpolation=cv2.INTER_AREA)[..., None]
     light = weight * light + beside * (1 - weight) * around
-    return cv2.resize(light.astype(np.float32), full, interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(light, full, interpolation=cv2.INTER_LINEAR)
 
 
 def _beyond(values: np.ndarray, limit: float | np.ndarray) -> np.ndarray:

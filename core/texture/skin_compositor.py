@@ -104,16 +104,16 @@ class SkinCompositor:
         own = self._in_box(weight, box)
         ratio = self._observed(layers, own, completed, change, box)
         mirrored = self._add_mirror_image(ratio, own, box)
-        evened = completed
+        evened, plain = completed, self._plain(layers)
         if delight:
             beside = logs - plain_tone(logs, self._regions)
-            evened = completed / self._even_patches(ratio, layers, beside, box)
+            evened = completed / self._even_patches(ratio, plain, beside, box)
         noise = self._detail.synthesize(ratio, own, self._in_box(1 - self._features, box))
         detail = self._detail.repeated(noise) * np.float32(CHANNELS @ LUMINANCE)
         self._add_noise(ratio, noise, own, mirrored, box)
         detail[box] = cv2.transform(ratio, LUMINANCE[None])
         if delight:
-            self._lighten_creases(ratio, layers, box)
+            self._lighten_creases(ratio, plain, box)
         image = self._multiplied(completed, evened, ratio, noise, box)
         small = [self._half(mask, box) for mask in (own, mirrored)]
         return SkinLayer(image, corrected, small[0], small[1], correction, detail)
@@ -185,10 +185,10 @@ class SkinCompositor:
         return mirrored
 
     def _even_patches(
-        self, ratio: np.ndarray, layers: Sequence[ShownSkin], beside: np.ndarray, box: tuple[slice, slice]
+        self, ratio: np.ndarray, plain: np.ndarray, beside: np.ndarray, box: tuple[slice, slice]
     ) -> np.ndarray:
-        """Take patches of light out of fine structure (h, w, 3) in a box, in place; it is on an albedo that
-        differs from the face's tone by `beside` (V, 3).
+        """Take patches of light out of fine structure (h, w, 3) in a box, in place, by which texels (n,) are
+        plain; it is on an albedo that differs from the face's tone by `beside` (V, 3).
 
         What is completed goes on from the patches that were seen, beyond the box, too.
 
@@ -197,8 +197,8 @@ class SkinCompositor:
         """
         colors = self._half(ratio, box)
         colors += self._coarse(self.sampler.at_texels(beside))
-        plain, brows_and_lids = self._coarse(self._plain(layers)), self._coarse(self._brows_and_lids)
-        light = patch_light(colors, plain, brows_and_lids).reshape(-1, 3)[self.sampler.texel]
+        maps = self._coarse(plain), self._coarse(self._brows_and_lids)
+        light = patch_light(colors, *maps).reshape(-1, 3)[self.sampler.texel]
         ratio -= self._in_box(light, box)
         return np.exp(light)
 
@@ -215,14 +215,12 @@ class SkinCompositor:
         for rows, _ in _blocks(box):
             ratio[rows] += unseen[rows, :, None] * CHANNELS
 
-    def _lighten_creases(
-        self, ratio: np.ndarray, layers: Sequence[ShownSkin], box: tuple[slice, slice]
-    ) -> None:
-        """Take the shade of creases out of fine structure (h, w, 3) in a box, where the skin is plain and no
-        photo shows a beard; in place.
+    def _lighten_creases(self, ratio: np.ndarray, plain: np.ndarray, box: tuple[slice, slice]) -> None:
+        """Take the shade of creases out of fine structure (h, w, 3) in a box, where texels (n,) are plain; in
+        place.
         """
         shade = crease_shade(ratio, self.size)
-        shade *= self._in_box(self._plain(layers), box)[..., None]
+        shade *= self._in_box(plain, box)[..., None]
         ratio -= shade
 
     def _plain(self, layers: Sequence[ShownSkin]) -> np.ndarray:
@@ -271,12 +269,6 @@ class SkinCompositor:
         picture = np.asarray(values, np.float32)[self._fill.reshape(size, size)[rows, columns]]
         full = cv2.resize(picture, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
         return full[rows_of_full, columns_of_full]
-
-    def _half_in_box(self, values: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
-        """(h/2, w/2) or (h/2, w/2, C) float32: values (n,) or (n, C) of the skin's texels in a box."""
-        rows, columns = (slice(span.start // 2, span.stop // 2) for span in box)
-        fill = self._fill.reshape(self.sampler.size, self.sampler.size)[rows, columns]
-        return np.asarray(values, np.float32)[fill]
 
     def _half(self, values: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
         """(S/2, S/2) or (S/2, S/2, C) float32: means of values (h, w) or (h, w, C) in a box, 0 elsewhere."""

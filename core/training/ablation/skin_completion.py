@@ -21,9 +21,8 @@ from ...template.regions import Regions
 from ...template.topology import SKIN, HeadTopology
 from ...texture.albedo import OBSERVED
 from ...texture.albedo_model import DARK, AlbedoModel
-from ...texture.atlas import texel_coordinates
 from ...texture.inpainting import SmoothCompletion
-from ..evaluation.skin_pictures import color_differences, vertex_colors
+from ..evaluation.skin_pictures import color_differences, vertex_colors, vertex_texels
 
 #: Side of the pictures that the network completes, texels.
 SIDE = 64
@@ -80,7 +79,7 @@ class ObservedSkin:
         colors = np.round(vertex_colors(topology, rgb, vertices) * 255).astype(np.uint8)
         logs[vertices] = np.log(np.maximum(linear_of_bytes_float32()[colors], DARK))
         observed = np.zeros(len(logs), bool)
-        observed[vertices] = sample_image(shown, texels(topology, vertices, len(shown))) > SEEN
+        observed[vertices] = sample_image(shown, vertex_texels(topology, vertices, len(shown))) > SEEN
         typical = observed & (plain > PLAIN)
         if typical.sum() < FEWEST:
             return None
@@ -94,23 +93,6 @@ class ObservedSkin:
         mask = (weight > SEEN).astype(np.float32)
         picture = np.ascontiguousarray((mean * mask).transpose(2, 0, 1), np.float32)
         return cls(logs, observed, tone, picture, np.ascontiguousarray(mask.transpose(2, 0, 1)))
-
-
-def texels(topology: HeadTopology, vertices: np.ndarray, size: int) -> np.ndarray:
-    """Where vertices are in a texture.
-
-    Args:
-        topology: Of the head.
-        vertices: (n,) int, of the skin.
-        size: Side of the texture, texels.
-
-    Returns:
-        (n, 2) float32, x and y.
-    """
-    corner = np.zeros(len(topology.vertices), np.int64)
-    faces = topology.faces_of(SKIN)
-    corner[topology.quads[faces]] = topology.quad_uv[faces]
-    return np.asarray(texel_coordinates(topology.uv[corner[vertices]], size), np.float32)
 
 
 class InpaintingNetwork(nn.Module):
@@ -246,7 +228,7 @@ class Completions:
         self.vertices = topology.vertices_of(SKIN)
         self.plain = Regions.of(topology).plain
         self._smooth = SmoothCompletion(topology)
-        self._texels = texels(topology, self.vertices, SIDE)
+        self._texels = vertex_texels(topology, self.vertices, SIDE)
 
     def differences(self, skin: ObservedSkin, hidden: np.ndarray) -> dict[str, float] | None:
         """How far completed colors are from those that were hidden.

@@ -224,6 +224,23 @@ def _true_segmentation(labels: np.ndarray, camera: Camera, pose: HeadPose) -> Se
     return Segmentation(stacked / np.maximum(stacked.sum(0), 1e-6), frame)
 
 
+def vertex_texels(topology: HeadTopology, vertices: np.ndarray, size: int) -> np.ndarray:
+    """Where vertices of the skin are in a texture.
+
+    Args:
+        topology: Whose first UV map the texture is for.
+        vertices: (n,) int.
+        size: Side of the texture, texels.
+
+    Returns:
+        (n, 2) float32, x and y.
+    """
+    corner = np.zeros(len(topology.vertices), np.int64)
+    faces = topology.faces_of(SKIN)
+    corner[topology.quads[faces]] = topology.quad_uv[faces]
+    return np.asarray(texel_coordinates(topology.uv[corner[vertices]], size), np.float32)
+
+
 def vertex_colors(topology: HeadTopology, image: np.ndarray, vertices: np.ndarray) -> np.ndarray:
     """Colors of a texture at vertices of the skin, averaged over a few texels.
 
@@ -235,13 +252,9 @@ def vertex_colors(topology: HeadTopology, image: np.ndarray, vertices: np.ndarra
     Returns:
         (n, 3) float64 sRGB, 0..1.
     """
-    corner = np.zeros(len(topology.vertices), np.int64)
-    faces = topology.faces_of(SKIN)
-    corner[topology.quads[faces]] = topology.quad_uv[faces]
     reach = 2 * (image.shape[0] // 400) + 1
     linear = cv2.blur(linear_of_bytes_float32()[image[..., :3]], (reach, reach))
-    places = texel_coordinates(topology.uv[corner[vertices]], image.shape[0]).astype(np.float32)
-    return linear_to_bytes(sample_image(linear, places)) / 255.0
+    return linear_to_bytes(sample_image(linear, vertex_texels(topology, vertices, len(image)))) / 255.0
 
 
 def color_differences(one: np.ndarray, other: np.ndarray) -> np.ndarray:
