@@ -21,12 +21,13 @@ from .facial_hair import FacePhoto, build_facial_hair
 from .flow import build_flow, facing, image_orientation
 from .further_photos import HairPhoto, further_maps
 from .groom import HairGroom, HairShell, HairStrands
+from .hair_picture import HairPicture
 from .hairline import hairline_strokes
 from .masks import HairMaps, hair_maps
 from .scalp import Scalp, measure_scalp
 from .settings import HairSettings
 from .shell_mesh import NEAR_EARS, NEAR_SKIN, ShellMesh, extract_shell, out_of_skin
-from .shell_texture import texture_shell
+from .shell_texture import ShellSamples, texture_shell
 from .skin import Skin
 from .strands import CURL_SHAPES, Guides, curled, grow
 from .style import bare_fraction, describe, tangle
@@ -207,11 +208,13 @@ class HairBuilder:
             scalp = measure_scalp(hair, skin, self._regions, self._completion, hidden, others)
             # The network knows nothing of hair under headwear, and has seen single photos only.
             network = None if covered or others else self.network
-            shape = build_shape(hair, skin, scalp, self.settings, network, others)
-            if shape is not None:
-                groom = self._hair(shape, hair, others, skin, scalp, clock)
-                if covered and groom.style is not None:
-                    groom = replace(groom, style=replace(groom.style, hairline="hidden"))
+            with ThreadPoolExecutor(1) as beside:
+                coloring = beside.submit(lambda: [HairPicture.of(photo) for photo in (hair, *others)])
+                shape = build_shape(hair, skin, scalp, self.settings, network, others)
+                if shape is not None:
+                    groom = self._hair(shape, coloring.result(), skin, scalp, beside, clock)
+            if covered and groom is not None and groom.style is not None:
+                groom = replace(groom, style=replace(groom.style, hairline="hidden"))
         if groom is None and cover is None:
             return None
         groom = groom or HairGroom(None, None, None, None, None, 0.0)
@@ -224,22 +227,26 @@ class HairBuilder:
         shape = build_shape(headwear, skin, scalp, self.settings, soft=False)
         if shape is None:
             return None
-        colors = HairColors.of(headwear, shape.mesh, pigmented=False)
-        return texture_shell(shape.mesh, colors, None, self.settings)
+        picture = HairPicture.of(headwear, pigmented=False)
+        colors = HairColors.of(picture, shape.mesh)
+        samples = ShellSamples.of(shape.mesh, colors, self.settings.texture_size)
+        return texture_shell(samples, picture, None, self.settings.seed)
 
     def _hair(
         self,
         shape: HairShape,
-        hair: HairMaps,
-        others: Sequence[HairMaps],
+        pictures: Sequence[HairPicture],
         skin: Skin,
         scalp: Scalp,
+        beside: ThreadPoolExecutor,
         clock: Clock,
     ) -> HairGroom:
-        """Shell, cards, strands and style of hair of a shape."""
+        """Shell, cards, strands and style of hair of a shape; colors are found by the thread `beside`."""
         volume, mesh, settings = shape.volume, shape.mesh, self.settings
         if mesh.rim is not None:
             mesh = replace(mesh, rim=mesh.rim.with_roots(skin, scalp))
+        picture, *others = pictures
+        hair = picture.maps
         flow = build_flow(
             hair,
             volume,
@@ -247,29 +254,31 @@ class HairBuilder:
             mesh.normals,
             _visible(hair, mesh),
             shape.prediction,
-            [(other, _visible(other, mesh)) for other in others],
+            [(other.maps, _visible(other.maps, mesh)) for other in others],
         )
         clock.lap("shell")
-        with ThreadPoolExecutor(1) as beside:
-            coloring = beside.submit(HairColors.of, hair, mesh, others)
-            guides = grow(volume, flow, skin, scalp, settings.strands, settings.strand_points, settings.seed)
-            colors = coloring.result()
-            outside = mesh.vertices[~mesh.inner]
-            height, _ = skin.distance(outside)
-            bare = bare_fraction(scalp, skin, self._regions)
-            style = describe(guides, flow, colors.typical, outside, height, bare)
-            clock.lap("guides")
-            tangled = tangle(flow, style.length)
-            texturing = beside.submit(texture_shell, mesh, colors, flow, settings, skin, tangled)
-            if style.curl in CURL_SHAPES:
-                guides = curled(guides, CURL_SHAPES[style.curl], settings.seed)
-            strands = _strands(guides, volume, skin, colors) if len(guides.length) else None
-            curly = style.curl == "curly"
-            area = outer_area(mesh)
-            cards = build_cards(volume, flow, skin, scalp, colors, area, curly, settings)
-            clock.lap("cards")
-            shell = texturing.result()
-            clock.lap("texture")
+        coloring = beside.submit(HairColors.of, picture, mesh, others)
+        sampling = beside.submit(lambda: ShellSamples.of(mesh, coloring.result(), settings.texture_size))
+        guides = grow(volume, flow, skin, scalp, settings.strands, settings.strand_points, settings.seed)
+        outside = mesh.vertices[~mesh.inner]
+        height, _ = skin.distance(outside)
+        bare = bare_fraction(scalp, skin, self._regions)
+        style = describe(guides, flow, picture.typical, outside, height, bare)
+        clock.lap("guides")
+        curls = tangle(flow, style.length)
+        texturing = beside.submit(
+            lambda: texture_shell(sampling.result(), picture, flow, settings.seed, skin, curls)
+        )
+        if style.curl in CURL_SHAPES:
+            guides = curled(guides, CURL_SHAPES[style.curl], settings.seed)
+        colors = coloring.result()
+        strands = _strands(guides, volume, skin, colors) if len(guides.length) else None
+        curly = style.curl == "curly"
+        area = outer_area(mesh)
+        cards = build_cards(volume, flow, skin, scalp, colors, area, curly, settings)
+        clock.lap("cards")
+        shell = texturing.result()
+        clock.lap("texture")
         hairline = None
         if mesh.rim is not None:
             hairline = hairline_strokes(shell, mesh.rim, skin, flow, colors, style.length_m, settings.seed)

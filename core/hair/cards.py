@@ -295,7 +295,7 @@ def _colored(
     rng: np.random.Generator,
 ) -> np.ndarray:
     """(C * R * 2, 3) uint8, sRGB: colors of the cards' vertices (C * R * 2, 3), whose texture is white."""
-    spread = LIGHTNESS_SPREAD * colors.lock_contrast * rng.uniform(-1, 1, len(chosen.layer))
+    spread = LIGHTNESS_SPREAD * colors.picture.lock_contrast * rng.uniform(-1, 1, len(chosen.layer))
     shade = _shade(chosen.layer, chosen.guides.length, chosen.along, spread)
     rgb = colors.at(vertices, colors.visibility(vertices, normals)) * shade[:, None] / MEAN_LIGHTNESS
     return np.clip(np.round(rgb), 0, 255).astype(np.uint8)

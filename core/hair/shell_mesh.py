@@ -351,16 +351,19 @@ def out_of_skin(points: np.ndarray, skin: Skin, deepest: float = DEEPEST) -> np.
         (N, 3) float64.
     """
     points = np.array(points, np.float64)
+    asked = np.arange(len(points))
     for straight in (True, True, False):
-        distance, nearest = skin.distance(points, 0.15)
-        deep = np.flatnonzero(distance < -deepest)
-        if not len(deep):
+        distance, nearest = skin.distance(points[asked], 0.15)
+        deep = distance < -deepest
+        if not deep.any():
             break
-        normals = skin.normals_at(nearest[deep])
-        base = points[deep] - distance[deep, None] * normals
+        # What is not deep stays where it is: only the others are looked at again.
+        asked, distance, nearest = asked[deep], distance[deep], nearest[deep]
+        normals = skin.normals_at(nearest)
+        base = points[asked] - distance[:, None] * normals
         if not straight:  # in folds, such as the ear's, that may lead deeper
-            base = skin.samples[nearest[deep]]
-        points[deep] = base - min(deepest, BELOW_SKIN) * normals
+            base = skin.samples[nearest]
+        points[asked] = base - min(deepest, BELOW_SKIN) * normals
     in_folds = np.flatnonzero(at_ears(points))
     distance, closest, normals = skin.closest(points[in_folds])
     below = distance < -deepest

@@ -5,18 +5,18 @@ from functools import cached_property
 
 import cv2
 import numpy as np
-from scipy.sparse import coo_matrix
+from scipy.sparse import coo_matrix, csr_matrix
 
 from ..geometry.mesh import connected_pieces, unit_vectors
 from ..geometry.rasterize import fragments, interpolate
 from ..geometry.visibility import ramp
-from ..texture.padding import dilate_texels
+from ..texture.padding import padding_texels
 from .coloring import HairColors
 from .flow import Flow
 from .groom import HairShell, RimTexels
+from .hair_picture import HairPicture
 from .hairline import rim_cover
 from .rim import Rim
-from .settings import HairSettings
 from .shell_mesh import ShellMesh
 from .skin import Skin
 
@@ -83,61 +83,102 @@ class UnwrappedShell:
         return np.maximum(self.chart, 0) % len(DIRECTIONS)
 
 
+@dataclass(frozen=True)
+class ShellSamples:
+    """An unwrapped shell, and what the photos show of it: what its texture needs before the style is known.
+
+    Attributes:
+        mesh: The shell.
+        unwrapped: Its charts.
+        texels: Of its texture.
+        visibility: (N, L) 0..1, how far each photo shows the vertices of `unwrapped`.
+        smooth: (N, 3) float32, their colors without strands, sRGB 0..255.
+        visible: (T, 1) 0..1, how far the texels are seen.
+        seen: (T, 3) float32, their colors in the photos.
+    """
+
+    mesh: ShellMesh
+    unwrapped: UnwrappedShell
+    texels: "ShellTexels"
+    visibility: np.ndarray
+    smooth: np.ndarray
+    visible: np.ndarray
+    seen: np.ndarray
+
+    @classmethod
+    def of(cls, mesh: ShellMesh, colors: HairColors, size: int) -> "ShellSamples":
+        """Unwrap a shell, and look at it in the photos.
+
+        Args:
+            mesh: The shell.
+            colors: Of the hair.
+            size: Side of the texture, texels.
+        """
+        unwrapped = unwrap(mesh, size)
+        vertices, normals = mesh.vertices[unwrapped.source], mesh.normals[unwrapped.source]
+        outer = unwrapped.triangles[(unwrapped.chart[unwrapped.triangles] >= 0).all(1)]
+        visibility = colors.visibility(vertices, normals) * (unwrapped.chart >= 0)[:, None]
+        texels = ShellTexels(size, vertices, outer, *_outermost(unwrapped, vertices, outer, size))
+        visible = texels.values(visibility)
+        seen = colors.photo_at(texels.points, visible)
+        visible = visible.sum(1, keepdims=True)
+        return cls(
+            mesh=mesh,
+            unwrapped=unwrapped,
+            texels=texels,
+            visibility=visibility,
+            smooth=colors.at(vertices, visibility),
+            visible=visible * ramp(visible, 0.0, 0.5),
+            seen=seen,
+        )
+
+
 def texture_shell(
-    mesh: ShellMesh,
-    colors: HairColors,
+    samples: ShellSamples,
+    colors: HairPicture,
     flow: Flow | None,
-    settings: HairSettings,
+    seed: int,
     skin: Skin | None = None,
     curls: float = 0.0,
 ) -> HairShell:
-    """Unwrap the shell and paint its texture.
+    """Paint a shell's texture.
 
     Args:
-        mesh: The shell.
-        colors: Of the hair.
+        samples: The shell, and what the photos show of it.
+        colors: The hair's typical color, and how much it varies.
         flow: Its direction; None for what has no strands.
-        settings: Size of the texture, seed.
+        seed: Of the noise that strands are drawn from.
         skin: What is seen between the hairs at the rim; None for what has no strands.
         curls: 0 (hair that shows as lines) to 1 (curls).
 
     Returns:
         The shell.
     """
-    size = settings.texture_size
-    unwrapped = unwrap(mesh, size)
-    vertices, normals = mesh.vertices[unwrapped.source], mesh.normals[unwrapped.source]
-    outer = unwrapped.triangles[(unwrapped.chart[unwrapped.triangles] >= 0).all(1)]
-    visibility = colors.visibility(vertices, normals) * (unwrapped.chart >= 0)[:, None]
-    smooth = colors.at(vertices, visibility)
-    shown = _Texels(vertices, outer, *_outermost(unwrapped, vertices, outer, size))
-    visible = shown.values(visibility)
-    own = colors.photo_at(shown.points, visible)
-    visible = visible.sum(1, keepdims=True)
-    visible = visible * ramp(visible, 0.0, 0.5)
-    painted = shown.values(smooth)
+    mesh, unwrapped, texels = samples.mesh, samples.unwrapped, samples.texels
+    size = texels.size
+    painted = texels.values(samples.smooth)
     rim = None
     if flow is not None:
         soft = mesh.rim if skin is not None else None
-        fine, coarse = _strands(shown, unwrapped, flow, soft, settings, curls)
+        fine, coarse = _strands(texels, unwrapped, flow, soft, seed, curls)
         lock_contrast = (1 - CURL_LOCK_LOSS * curls) * colors.lock_contrast
         detail = CONTRAST_GAIN * colors.contrast * fine + lock_contrast * coarse
         painted = np.clip(painted * np.exp(detail)[:, None], 0, 255)
         if soft is not None and skin is not None:
-            rim = _skin_between(shown, fine, soft, skin, size)
+            rim = _skin_between(texels, fine, soft, skin)
     image = np.zeros((size, size, 3), np.float32)
     image[:] = colors.typical
-    image.reshape(-1, 3)[shown.texel] = painted * (1 - visible) + own * visible
-    image = dilate_texels(image, shown.texel, PADDING)
+    image.reshape(-1, 3)[texels.texel] = painted * (1 - samples.visible) + samples.seen * samples.visible
+    image = texels.padded(image)
     image[-DARK_CORNER:, -DARK_CORNER:] = colors.typical * INNER_LIGHTNESS
     uv = np.stack([(unwrapped.texels[:, 0] + 0.5) / size, 1 - (unwrapped.texels[:, 1] + 0.5) / size], 1)
     return HairShell(
-        vertices=vertices.astype(np.float32),
+        vertices=texels.vertices.astype(np.float32),
         triangles=unwrapped.triangles,
-        normals=normals.astype(np.float32),
+        normals=mesh.normals[unwrapped.source].astype(np.float32),
         uv=uv.astype(np.float32),
-        colors=np.clip(np.round(smooth), 0, 255).astype(np.uint8),
-        visibility=visibility.sum(1).astype(np.float32),
+        colors=np.clip(np.round(samples.smooth), 0, 255).astype(np.uint8),
+        visibility=samples.visibility.sum(1).astype(np.float32),
         inner=unwrapped.chart < 0,
         inset=mesh.inset[unwrapped.source],
         texture=np.clip(np.round(image), 0, 255).astype(np.uint8),
@@ -146,13 +187,19 @@ def texture_shell(
 
 
 @dataclass(frozen=True)
-class _Texels:
+class ShellTexels:
     """The texels of a shell's texture, and where on the shell each is.
 
-    vertices: (N, 3); outer: (M, 3) int32, triangles of the outside; triangle: (T,) int, of them; texel: (T,)
-    int, row * side + column; weights: (T, 3) float32, barycentric.
+    Attributes:
+        size: Side of the texture, texels.
+        vertices: (N, 3) of the shell, head frame, meters.
+        outer: (M, 3) int32, triangles of its outside.
+        triangle: (T,) int, of them, that each texel shows.
+        texel: (T,) int, row * side + column.
+        weights: (T, 3) float32, barycentric coordinates.
     """
 
+    size: int
     vertices: np.ndarray
     outer: np.ndarray
     triangle: np.ndarray
@@ -164,18 +211,46 @@ class _Texels:
         """(T, 3) float32, head frame, meters."""
         return self.values(self.vertices)
 
+    @cached_property
+    def _from_vertices(self) -> csr_matrix:
+        """(T, N) float32: values of vertices to values of texels."""
+        columns = self.outer[self.triangle].ravel()
+        starts = np.arange(0, len(columns) + 1, 3, dtype=columns.dtype)
+        return csr_matrix((self.weights.ravel(), columns, starts), (len(self.texel), len(self.vertices)))
+
+    @cached_property
+    def _padding(self) -> tuple[np.ndarray, np.ndarray]:
+        """See `padding_texels`."""
+        return padding_texels(self.texel, self.size, PADDING)
+
     def values(self, of_vertices: np.ndarray) -> np.ndarray:
-        """(T, C) float32 of values (N, C)."""
-        return interpolate(of_vertices.astype(np.float32), self.outer, self.triangle, self.weights)
+        """Values between vertices.
+
+        Args:
+            of_vertices: (N, C).
+
+        Returns:
+            (T, C) float32.
+        """
+        return np.asarray(self._from_vertices @ of_vertices.astype(np.float32))
+
+    def padded(self, image: np.ndarray) -> np.ndarray:
+        """Let the texels go on around the charts.
+
+        Args:
+            image: (S, S, C), changed in place.
+
+        Returns:
+            The image.
+        """
+        around, nearest = self._padding
+        flat = image.reshape(-1, image.shape[2])
+        flat[around] = flat[nearest]
+        return image
 
 
 def _strands(
-    shown: _Texels,
-    unwrapped: UnwrappedShell,
-    flow: Flow,
-    rim: Rim | None,
-    settings: HairSettings,
-    curls: float,
+    shown: ShellTexels, unwrapped: UnwrappedShell, flow: Flow, rim: Rim | None, seed: int, curls: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fine and coarse noise along the hair, and across its rim.
 
@@ -184,22 +259,22 @@ def _strands(
         unwrapped: The shell's charts.
         flow: The hair's direction.
         rim: Of the shell, if hair begins softly there.
-        settings: Size of the texture, seed.
+        seed: Of the noise.
         curls: 0 (hair that shows as lines) to 1 (curls).
 
     Returns:
         (T,) float32 of variance 1 each.
     """
-    size = settings.texture_size
+    size = shown.size
     along = flow.at(shown.vertices)
     if rim is not None:
         across = _across_rim(rim, shown.vertices)
         along = along + across * np.where((along * across).sum(1) < 0, -1, 1)[:, None]
     field = np.zeros((size, size, 2), np.float32)
     field.reshape(-1, 2)[shown.texel] = shown.values(_in_charts(unwrapped, along))
-    field = dilate_texels(field, shown.texel, PADDING)  # a line that leaves its chart goes on
+    field = shown.padded(field)  # a line that leaves its chart goes on
     meters = _texel_size(unwrapped, shown.vertices, shown.outer)
-    noises = [_noise(shown.points, shown.texel, size, side, meters, settings.seed) for side in STREAK_SIDES]
+    noises = [_noise(shown.points, shown.texel, size, side, meters, seed) for side in STREAK_SIDES]
     fine, coarse = (_streaks(field, noise, curls).ravel()[shown.texel] for noise in noises)
     return fine, coarse
 
@@ -213,7 +288,7 @@ def _across_rim(rim: Rim, vertices: np.ndarray) -> np.ndarray:
     return across.astype(np.float32)
 
 
-def _skin_between(shown: _Texels, fine: np.ndarray, rim: Rim, skin: Skin, size: int) -> RimTexels:
+def _skin_between(shown: ShellTexels, fine: np.ndarray, rim: Rim, skin: Skin) -> RimTexels:
     """Where skin is seen between the hairs at the rim.
 
     Args:
@@ -221,15 +296,14 @@ def _skin_between(shown: _Texels, fine: np.ndarray, rim: Rim, skin: Skin, size: 
         fine: (T,) noise along the hair.
         rim: Of the shell.
         skin: Of the head.
-        size: Side of the texture, texels.
     """
     near = rim.distance(shown.vertices, ACROSS_RIM) < ACROSS_RIM
     chosen = np.flatnonzero(shown.values(near[:, None])[:, 0] > 0)
     cover, triangle, weights = rim_cover(shown.points[chosen], fine[chosen], rim, skin)
     # How much of the skin, and which: texels around the charts show what the nearest one does.
-    seen = np.zeros((size, size, 5), np.float32)
+    seen = np.zeros((shown.size, shown.size, 5), np.float32)
     seen.reshape(-1, 5)[shown.texel[chosen]] = np.column_stack([1 - cover, triangle, weights])
-    return _rim_texels(dilate_texels(seen, shown.texel, PADDING).reshape(-1, 5))
+    return _rim_texels(shown.padded(seen).reshape(-1, 5))
 
 
 def _rim_texels(seen: np.ndarray) -> RimTexels:

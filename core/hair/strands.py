@@ -276,8 +276,10 @@ def _step_inside(
     lift = np.maximum(SLIDING_DEPTH - place.depth, 0)[:, None]
     slid = here + STEP * slide / np.maximum(pace, LEAST_LENGTH) - lift * outward
     ahead = np.where(leaving[:, None], slid, ahead)
-    outside = grid.sample(volume.field, ahead) < -MOST_OUTSIDE
-    return ahead, leaving & ((pace[:, 0] < LEAST_PACE) | outside)
+    ended = leaving & (pace[:, 0] < LEAST_PACE)
+    out = np.flatnonzero(leaving)
+    ended[out] |= grid.sample(volume.field, ahead[out]) < -MOST_OUTSIDE
+    return ahead, ended
 
 
 def curled(guides: Guides, curl: Curl, seed: int) -> Guides:

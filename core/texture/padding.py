@@ -73,6 +73,24 @@ def nearest_texels(texel: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray
     return distance, index[label.ravel()]
 
 
+def padding_texels(
+    texel: np.ndarray, size: int, reach: int = TextureSettings.padding
+) -> tuple[np.ndarray, np.ndarray]:
+    """The free texels around islands, and whose color each takes.
+
+    Args:
+        texel: (N,) int, y * size + x, the covered ones.
+        size: Side of the texture, texels.
+        reach: How far around the islands, texels.
+
+    Returns:
+        (M,) int, the free ones; and (M,) int, the nearest covered one of each.
+    """
+    distance, nearest = nearest_texels(texel, size)
+    around = np.flatnonzero((distance.ravel() > 0) & (distance.ravel() <= reach))
+    return around, texel[nearest[around]]
+
+
 def dilate_texels(image: np.ndarray, texel: np.ndarray, reach: int = TextureSettings.padding) -> np.ndarray:
     """Let covered texels go on around the islands: each free one takes the nearest covered one's color.
 
@@ -84,10 +102,9 @@ def dilate_texels(image: np.ndarray, texel: np.ndarray, reach: int = TextureSett
     Returns:
         The image.
     """
-    distance, nearest = nearest_texels(texel, len(image))
-    around = np.flatnonzero((distance.ravel() > 0) & (distance.ravel() <= reach))
+    around, nearest = padding_texels(texel, len(image), reach)
     flat = image.reshape(-1, image.shape[2])
-    flat[around] = flat[texel[nearest[around]]]
+    flat[around] = flat[nearest]
     return image
 
 

@@ -16,14 +16,14 @@ from core.errors import ModelError
 from core.geometry.frames import FRONTAL, Camera, HeadPose
 from core.geometry.visibility import depth_map
 from core.hair.builder import FacialHairRequest, HairBuilder
-from core.hair.coloring import CONTRAST_LIMITS, LOCK_LIMITS, HairColors, hair_alone
 from core.hair.facial_hair import _hair_colors, _is_light
 from core.hair.groom import HairGroom
+from core.hair.hair_picture import CONTRAST_LIMITS, LOCK_LIMITS, HairPicture, hair_alone
 from core.hair.masks import SIZE, hair_maps, hanging, maps_frame
 from core.hair.scalp import Scalp
 from core.hair.settings import HairSettings
 from core.hair.shell_mesh import SKIN_CLEARANCE, ShellMesh
-from core.hair.shell_texture import texture_shell
+from core.hair.shell_texture import ShellSamples, texture_shell
 from core.hair.skin import Skin
 from core.hair.strand_atlas import (
     COLOR,
@@ -139,13 +139,10 @@ def test_hair_in_thin_strips_has_a_contrast(builder):
     maps = hair_maps(rgb, thin, CAMERA, POSE, topology.vertices, topology.triangles)
     weight = hair_alone(maps)[1]
     assert maps.hair_cm2 > 20 and 0 < weight.max() < 0.5
-    corners = np.array([[-0.05, 0, 0.05], [0.05, 0, 0.05], [0, 0, 0.1]])
-    normals = np.tile(np.float32([0, -1, 0]), (3, 1))
-    mesh = ShellMesh(corners, np.array([[0, 1, 2]]), normals, np.zeros(3, bool), np.zeros(3, np.float32))
-    colors = HairColors.of(maps, mesh)
+    picture = HairPicture.of(maps)
     least, most = np.float32(CONTRAST_LIMITS)
-    assert least <= colors.contrast <= most
-    assert LOCK_LIMITS[0] <= colors.lock_contrast <= LOCK_LIMITS[1]
+    assert least <= picture.contrast <= most
+    assert LOCK_LIMITS[0] <= picture.lock_contrast <= LOCK_LIMITS[1]
 
 
 def test_some_cards_stand_out_of_the_hair(made, builder):
@@ -182,12 +179,12 @@ def test_what_lies_behind_does_not_color_what_is_seen():
     inner, inset = np.zeros(len(vertices), bool), np.zeros(len(vertices), np.float32)
     mesh = ShellMesh(vertices, np.concatenate([faces, faces + 4]), normals, inner, inset)
     colors = SimpleNamespace(
-        typical=np.zeros(3, np.float32),
         photo_at=lambda points, visible: np.zeros((len(points), 3), np.float32),
         visibility=lambda points, normals: np.zeros((len(points), 1)),
         at=lambda points, seen: np.where(points[:, :1] > 0, BROWN, (250, 0, 0)).astype(np.float32),
     )
-    shell = texture_shell(mesh, colors, None, SETTINGS)
+    samples = ShellSamples.of(mesh, colors, SETTINGS.texture_size)
+    shell = texture_shell(samples, SimpleNamespace(typical=np.zeros(3, np.float32)), None, SETTINGS.seed)
     column, row = (shell.uv.mean(0) * [1, -1] + [0, 1]) * SETTINGS.texture_size
     np.testing.assert_array_equal(shell.texture[int(row), int(column)], BROWN)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from core.hair.coloring import without_tint
+from core.hair.hair_picture import without_tint
 
 
 def picture(color):
