@@ -98,7 +98,8 @@ class AlbedoModel:
             logs_of_mean = self.mean + self.tone_mean
             return AlbedoFit(self.tone_mean, np.zeros(count), logs_of_mean.astype(np.float32))
         target = logs[used].astype(np.float64) - self.mean[used]
-        basis = self.components[:, used].astype(np.float64)
+        columns = self._columns(used)
+        basis = columns[:count].reshape(count, len(used), 3)
         precision = (
             weight[used].astype(np.float64) * INDEPENDENT / self.deviation[used].astype(np.float64) ** 2
         )
@@ -109,22 +110,28 @@ class AlbedoModel:
             size = np.sqrt((residual**2).mean(1)) / self.deviation[used]
             scale = max(float(np.median(size)), 1.0)
             robust = 1 / (1 + (size / (OUTLIER * scale)) ** 2) ** 2
-            tone, coefficients = self._solve(target, basis, precision * robust)
+            tone, coefficients = self._solve(target, columns, precision * robust)
         fitted = self.mean + tone + np.tensordot(coefficients, self.components, 1)
         return AlbedoFit(tone, coefficients, fitted.astype(np.float32))
 
-    def _solve(
-        self, target: np.ndarray, basis: np.ndarray, precision: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Tone and coefficients by weighted least squares with the model's prior."""
-        count = len(basis)
-        columns = np.concatenate([basis, np.zeros((3, *target.shape))])
+    def _columns(self, used: np.ndarray) -> np.ndarray:
+        """(K + 3, 3 U) float64: the components at vertices (U,), then the tone's channels."""
+        count = len(self.components)
+        columns = np.zeros((count + 3, len(used), 3))
+        columns[:count] = self.components[:, used]
         for channel in range(3):
             columns[count + channel, :, channel] = 1
-        weighted = columns * precision[:, None]
-        matrix = np.tensordot(weighted, columns, ([1, 2], [1, 2]))
+        return columns.reshape(count + 3, -1)
+
+    def _solve(
+        self, target: np.ndarray, columns: np.ndarray, precision: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Tone and coefficients by weighted least squares with the model's prior."""
+        count = len(self.components)
+        weighted = columns * np.repeat(precision, 3)
+        matrix = weighted @ columns.T
         matrix[np.arange(count), np.arange(count)] += 1
-        right = np.tensordot(weighted, target, ([1, 2], [0, 1]))
+        right = weighted @ target.ravel()
         # The tone is what it is: the prior is weak, so that it is there without any skin, too.
         inverse = np.linalg.inv(self.tone_covariance) * 1e-2
         matrix[count:, count:] += inverse

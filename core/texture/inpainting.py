@@ -3,11 +3,17 @@
 Everything that has to be smooth is solved on the mesh's vertices, not in the texture: so it has no seams.
 """
 
+from functools import cached_property
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..geometry.visibility import ramp
 from ..template.topology import INNER, SKIN, HeadTopology
 from .skin_locus import luminance_of, skin_color
+
+if TYPE_CHECKING:
+    from ..geometry.factorization import SymmetricSolver
 
 #: Weight of an edge's two colors being alike, beside the weight 1 of an observed one.
 STIFFNESS = 0.05
@@ -63,6 +69,14 @@ class SmoothCompletion:
         self._laplacian = diags(np.asarray(graph.sum(1)).ravel()) - graph
         self._count = count
 
+    @cached_property
+    def _solver(self) -> "SymmetricSolver":
+        from scipy.sparse import identity
+
+        from ..geometry.factorization import SymmetricSolver
+
+        return SymmetricSolver(self._laplacian + identity(self._count))
+
     def smooth(
         self,
         values: np.ndarray,
@@ -82,7 +96,6 @@ class SmoothCompletion:
             (V, C) float32.
         """
         from scipy.sparse import diags
-        from scipy.sparse.linalg import splu
 
         weight = weight.astype(np.float64)
         mean = (values * weight[:, None]).sum(0) / max(float(weight.sum()), 1e-12)
@@ -92,7 +105,7 @@ class SmoothCompletion:
             diags(weight + (MEAN_WEIGHT if anchor is None else ANCHOR_WEIGHT)) + stiffness * self._laplacian
         )
         right = (values - mean) * weight[:, None]
-        return (splu(system.tocsc()).solve(right) + mean).astype(np.float32)
+        return np.asarray(self._solver.solve(system, right) + mean, np.float32)
 
 
 def color_match(
