@@ -15,6 +15,8 @@ FINEST_SIGMA = 1.6
 WIDEST_SIGMA = 24.0
 #: That of the blur after which lines are told from spots.
 LINE_SIGMA = 5.0
+#: Fraction of the resolution at which the wide blur is made.
+WIDE_SCALE = 0.25
 #: Differences of lightness, natural logarithm, that pigment has; what goes beyond is shade.
 PIGMENT_LIMIT = 0.1
 #: Fraction of the shade's lightness that stays: without any, the old look young where no relief is shown.
@@ -34,13 +36,15 @@ def crease_shade(ratio: np.ndarray, size: int) -> np.ndarray:
         (h, w, 3) float32, natural logarithm, to be subtracted; 0 on spots.
     """
     scale = size / 2048 / 2
-    luminance = LUMINANCE.astype(np.float32)
+    luminance = LUMINANCE.astype(np.float32)[None]
     height, width = ratio.shape[:2]
     half = cv2.resize(ratio, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
-    band = _blurred(half, FINEST_SIGMA * scale) - _blurred(half, WIDEST_SIGMA * scale)
+    wide = _blurred(_reduced(half, WIDE_SCALE), WIDEST_SIGMA * WIDE_SCALE * scale)
+    band = _blurred(half, FINEST_SIGMA * scale)
+    band -= cv2.resize(wide, half.shape[1::-1], interpolation=cv2.INTER_LINEAR)
     shade = band - PIGMENT_LIMIT * np.tanh(band / PIGMENT_LIMIT)
-    shade -= KEPT_DARKNESS * (shade @ luminance)[..., None]
-    shade *= _lines(_blurred(half @ luminance, LINE_SIGMA * scale))[..., None]
+    shade = cv2.transform(shade, np.eye(3, dtype=np.float32) - KEPT_DARKNESS * luminance)
+    shade *= _lines(_blurred(cv2.transform(half, luminance), LINE_SIGMA * scale))[..., None]
     return cv2.resize(shade, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
@@ -51,6 +55,12 @@ def _lines(values: np.ndarray) -> np.ndarray:
     first, second = np.abs(mean) + spread, np.abs(np.abs(mean) - spread)
     # A spot is bent alike in both directions, a saddle between two creases oppositely.
     return ramp(1 - second / np.maximum(first, 1e-9), *LINE_RANGE)
+
+
+def _reduced(values: np.ndarray, scale: float) -> np.ndarray:
+    """Values (h, w) or (h, w, C) at a fraction of their resolution."""
+    size = (max(round(side * scale), 1) for side in values.shape[1::-1])
+    return cv2.resize(values, tuple(size), interpolation=cv2.INTER_AREA)
 
 
 def _blurred(values: np.ndarray, sigma: float) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 Smooth light is told from skin by smooth fields on the mesh. What has edges is told by its size: pigment of
 plain skin varies in spots of millimeters, and little from one square centimeter to the next. A median keeps
-edges where they are and drops spots; what of it goes beyond what pigment does is taken for light.
+edges where they are and drops spots; what of it goes beyond what pigment does is taken for light. Dark spots
+that the median does not drop, but that stand alone and are no larger than moles, are pigment as a whole.
 """
 
 import cv2
@@ -28,10 +29,22 @@ KEPT = 0.15
 STEP = 1 / 140
 #: Standard deviation of the blur, texels, that smooths these steps.
 STEP_SIGMA = 1.0
-#: Standard deviation, texels, with which plain skin goes on over brows, eyes, lips and beards.
+#: Standard deviation, texels, with which plain skin goes on over brows, eyes, lips and beards; and the
+#: fraction of the resolution at which that is blurred.
 FILL_SIGMA = 6.0
+FILL_SCALE = 0.25
 #: Weight of plain skin below which it does.
 PLAIN = 0.5
+#: Darkness, natural logarithm, from which on a texel belongs to a spot, and that of a mole's darkest one; the
+#: greatest diameter of a mole, texels, 11 mm; and the least part of the box around it that it fills (a disk:
+#: 0.79).
+SPOT_DARKNESS = 0.02
+MOLE_DARKNESS = 0.2
+SPOT_DIAMETER = 16
+SPOT_FILL = 0.6
+#: Texels around such a spot that are its edge, and the standard deviation of the blur of that.
+SPOT_EDGE = 3
+SPOT_SIGMA = 1.5
 #: Less is no length.
 TINY = 1e-6
 
@@ -51,30 +64,62 @@ def patch_light(colors: np.ndarray, plain: np.ndarray, brows_and_lids: np.ndarra
     small, full = (WORKING_SIZE, WORKING_SIZE), plain.shape[::-1]
     weight = cv2.resize(plain, small, interpolation=cv2.INTER_AREA)
     colors = _continued(cv2.resize(colors, small, interpolation=cv2.INTER_AREA), weight)
-    colors = np.stack([_median(np.ascontiguousarray(colors[..., k])) for k in range(3)], -1)
-    lightness = (colors @ LUMINANCE.astype(np.float32))[..., None]
-    hue = colors - lightness
-    strength = np.linalg.norm(hue, axis=-1, keepdims=True)
-    limit = COLD_LIMIT + (WARM_LIMIT - COLD_LIMIT) * ramp(hue[..., :1] - hue[..., 2:], *WARM_RANGE)
-    light = _beyond(lightness, LIGHTNESS_LIMIT) + _beyond(strength, limit) * hue / np.maximum(strength, TINY)
-    weight = weight[..., None]
-    light = (1 - KEPT) * light.astype(np.float32)
-    around = _continued(light, weight[..., 0])
-    beside = cv2.resize(brows_and_lids, small, interpolation=cv2.INTER_AREA)[..., None]
-    light = weight * light + beside * (1 - weight) * around
+    light = _beyond_pigment(cv2.merge([_median(channel) for channel in cv2.split(colors)]))
+    light *= ((1 - KEPT) * (1 - _moles(_lightness(light), weight)))[..., None]
+    beside = cv2.resize(brows_and_lids, small, interpolation=cv2.INTER_AREA) * (1 - weight)
+    around = _continued(light, weight) * beside[..., None]
+    light *= weight[..., None]
+    light += around
     return cv2.resize(light, full, interpolation=cv2.INTER_LINEAR)
 
 
-def _beyond(values: np.ndarray, limit: float | np.ndarray) -> np.ndarray:
+def _beyond_pigment(colors: np.ndarray) -> np.ndarray:
+    """(h, w, 3) float32: what of colors (h, w, 3), natural logarithm, goes beyond what pigment does."""
+    lightness = _lightness(colors)
+    hue = colors - lightness[..., None]
+    strength = np.sqrt(cv2.transform(hue * hue, np.ones((1, 3), np.float32)))
+    warm = ramp(hue[..., 0] - hue[..., 2], *WARM_RANGE)
+    limit = np.float32(COLD_LIMIT) + np.float32(WARM_LIMIT - COLD_LIMIT) * warm
+    hue *= (_beyond(strength, limit) / np.maximum(strength, TINY))[..., None]
+    hue += _beyond(lightness, np.float32(LIGHTNESS_LIMIT))[..., None]
+    return hue
+
+
+def _moles(lightness: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(h, w) float32, 0..1: spots of the lightness (h, w) of light that are moles, by their weight (h, w) of
+    plain skin. Shade of lips, lids and brows is beside them, a mole is not.
+    """
+    dark = (lightness < -SPOT_DARKNESS) | (weight <= PLAIN)
+    count, labels, boxes, _ = cv2.connectedComponentsWithStats(dark.astype(np.uint8), connectivity=8)
+    width, height = boxes[:, cv2.CC_STAT_WIDTH], boxes[:, cv2.CC_STAT_HEIGHT]
+    mole = np.maximum(width, height) <= SPOT_DIAMETER
+    mole &= boxes[:, cv2.CC_STAT_AREA] >= SPOT_FILL * width * height
+    mole &= np.bincount(labels[lightness < -MOLE_DARKNESS], minlength=count) > 0
+    mole[labels[weight <= PLAIN]] = False
+    mole[0] = False  # what is no spot
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * SPOT_EDGE + 1, 2 * SPOT_EDGE + 1))
+    spots = cv2.dilate(mole.astype(np.float32)[labels], kernel)
+    return cv2.GaussianBlur(spots, (0, 0), SPOT_SIGMA)
+
+
+def _lightness(colors: np.ndarray) -> np.ndarray:
+    """(h, w) float32 of colors (h, w, 3)."""
+    return cv2.transform(colors, LUMINANCE.astype(np.float32)[None])
+
+
+def _beyond(values: np.ndarray, limit: np.ndarray) -> np.ndarray:
     """What of values goes beyond a soft limit."""
     return np.asarray(values - limit * np.tanh(values / limit))
 
 
 def _continued(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Values (h, w, 3) where their weight (h, w) is large, elsewhere the mean of those around."""
-    total = cv2.GaussianBlur(np.dstack([values * weight[..., None], weight]), (0, 0), FILL_SIGMA)
+    every = cv2.merge([*cv2.split(values * weight[..., None]), weight])
+    total = cv2.resize(every, None, fx=FILL_SCALE, fy=FILL_SCALE, interpolation=cv2.INTER_AREA)
+    total = cv2.GaussianBlur(total, (0, 0), FILL_SIGMA * FILL_SCALE)
     around = total[..., :3] / np.maximum(total[..., 3:], TINY)
-    return np.where(weight[..., None] > PLAIN, values, around)
+    around = cv2.resize(around, weight.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return cv2.copyTo(values, (weight > PLAIN).astype(np.uint8), around)
 
 
 def _median(values: np.ndarray) -> np.ndarray:

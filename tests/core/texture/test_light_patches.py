@@ -11,6 +11,7 @@ from core.texture.light_patches import LIGHTNESS_LIMIT, patch_light
 SIZE = 2048
 SIDE = 512
 MIDDLE = SIDE // 2
+TEXELS_PER_MM = 5.8
 #: Sun on half of a face, and a blue shadow, natural logarithm.
 SUN = np.array([0.55, 0.5, 0.4], np.float32)
 SHADE = np.array([-0.9, -0.7, -0.45], np.float32)
@@ -47,6 +48,22 @@ def test_moles_and_freckles_stay(radius):
     mole = picture(lambda values: cv2.circle(values, (MIDDLE, MIDDLE), radius, 1.0, -1))
     before = mole[..., None] * SHADE
     assert left(before)[MIDDLE, MIDDLE] == pytest.approx(before[MIDDLE, MIDDLE], abs=0.03)
+
+
+@pytest.mark.parametrize("millimeters", [5, 7, 9])
+def test_moles_nearly_as_large_as_the_median_stay_as_a_whole(millimeters):
+    radius = round(millimeters * TEXELS_PER_MM / 2)
+    mole = picture(lambda values: cv2.circle(values, (MIDDLE, MIDDLE), radius, 1.0, -1))
+    before = mole[..., None] * SHADE
+    assert left(before) == pytest.approx(before, abs=0.12)
+
+
+def test_spots_of_shade_beside_lips_and_lids_go():
+    spot = picture(lambda values: cv2.circle(values, (MIDDLE, MIDDLE), 22, 1.0, -1))[..., None] * SHADE
+    plain = PLAIN.copy()
+    plain[MIDDLE + 12 : MIDDLE + 60, MIDDLE - 60 : MIDDLE + 60] = 0
+    after = left(spot, plain, 1 - plain)[MIDDLE - 4, MIDDLE]
+    assert np.abs(after @ LUMINANCE) < 0.5 * np.abs(SHADE @ LUMINANCE)
 
 
 def test_small_differences_stay():
