@@ -36,11 +36,11 @@ FILL_SCALE = 0.25
 #: Weight of plain skin below which it does.
 PLAIN = 0.5
 #: Darkness, natural logarithm, from which on a texel belongs to a spot, and that of a mole's darkest one; the
-#: greatest diameter of a mole, texels, 11 mm; and the least part of the box around it that it fills (a disk:
+#: greatest diameter of its median, texels, a mole of 11 mm; and the least part of the box around it that it fills (a disk:
 #: 0.79).
 SPOT_DARKNESS = 0.02
 MOLE_DARKNESS = 0.2
-SPOT_DIAMETER = 16
+SPOT_DIAMETER = 19
 SPOT_FILL = 0.6
 #: Texels around such a spot that are its edge, and the standard deviation of the blur of that.
 SPOT_EDGE = 3
