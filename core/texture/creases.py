@@ -43,8 +43,8 @@ def crease_shade(ratio: np.ndarray, size: int) -> np.ndarray:
     band = _blurred(half, FINEST_SIGMA * scale)
     band -= cv2.resize(wide, half.shape[1::-1], interpolation=cv2.INTER_LINEAR)
     shade = band - PIGMENT_LIMIT * np.tanh(band / PIGMENT_LIMIT)
-    shade = cv2.transform(shade, np.eye(3, dtype=np.float32) - KEPT_DARKNESS * luminance)
-    shade *= _lines(_blurred(cv2.transform(half, luminance), LINE_SIGMA * scale))[..., None]
+    lines = _lines(_blurred(cv2.transform(half, luminance), LINE_SIGMA * scale))
+    shade = cv2.transform(shade, np.eye(3, dtype=np.float32) - KEPT_DARKNESS * luminance) * lines[..., None]
     return cv2.resize(shade, (width, height), interpolation=cv2.INTER_LINEAR)
 
 

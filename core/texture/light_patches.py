@@ -36,8 +36,8 @@ FILL_SCALE = 0.25
 #: Weight of plain skin below which it does.
 PLAIN = 0.5
 #: Darkness, natural logarithm, from which on a texel belongs to a spot, and that of a mole's darkest one; the
-#: greatest diameter of its median, texels, a mole of 11 mm; and the least part of the box around it that it fills (a disk:
-#: 0.79).
+#: greatest diameter of its median, texels, a mole of 11 mm; and the least part of the box around it that it
+#: fills (a disk: 0.79).
 SPOT_DARKNESS = 0.02
 MOLE_DARKNESS = 0.2
 SPOT_DIAMETER = 19
@@ -45,6 +45,13 @@ SPOT_FILL = 0.6
 #: Texels around such a spot that are its edge, and the standard deviation of the blur of that.
 SPOT_EDGE = 3
 SPOT_SIGMA = 1.5
+#: Logarithms by which skin is lighter than the face's tone, and blue beside red, from where on and from where
+#: on surely it is sheen, too narrow for the median; and the fraction of its lightness that is taken out.
+SHEEN_LIGHTNESS_RANGE = (0.10, 0.30)
+SHEEN_HUE_RANGE = (0.08, 0.20)
+SHEEN_TAKEN = 0.7
+#: (3,) one more of blue beside red, no lightness, and no more green than both.
+BLUER = np.array([-0.5, 0.0, 0.5]) - np.array([-0.5, 0.0, 0.5]) @ LUMINANCE
 #: Less is no length.
 TINY = 1e-6
 
@@ -63,11 +70,13 @@ def patch_light(colors: np.ndarray, plain: np.ndarray, brows_and_lids: np.ndarra
     """
     small, full = (WORKING_SIZE, WORKING_SIZE), plain.shape[::-1]
     weight = cv2.resize(plain, small, interpolation=cv2.INTER_AREA)
-    colors = _continued(cv2.resize(colors, small, interpolation=cv2.INTER_AREA), weight)
-    light = _beyond_pigment(cv2.merge([_median(channel) for channel in cv2.split(colors)]))
+    colors = cv2.resize(colors, small, interpolation=cv2.INTER_AREA)
+    wide = cv2.split(_continued(colors, weight))
+    light = _beyond_pigment(cv2.merge([_median(channel) for channel in wide]))
     light *= ((1 - KEPT) * (1 - _moles(_lightness(light), weight)))[..., None]
     beside = cv2.resize(brows_and_lids, small, interpolation=cv2.INTER_AREA) * (1 - weight)
     around = _continued(light, weight) * beside[..., None]
+    light += _narrow_sheen(colors - light)
     light *= weight[..., None]
     light += around
     return cv2.resize(light, full, interpolation=cv2.INTER_LINEAR)
@@ -83,6 +92,16 @@ def _beyond_pigment(colors: np.ndarray) -> np.ndarray:
     hue *= (_beyond(strength, limit) / np.maximum(strength, TINY))[..., None]
     hue += _beyond(lightness, np.float32(LIGHTNESS_LIMIT))[..., None]
     return hue
+
+
+def _narrow_sheen(colors: np.ndarray) -> np.ndarray:
+    """(h, w, 3) float32: light and hue of lines that are lighter and bluer than skin, of colors (h, w, 3),
+    natural logarithm, without patches.
+    """
+    lightness, bluer = _lightness(colors), colors[..., 2] - colors[..., 0]
+    sheen = ramp(lightness, *SHEEN_LIGHTNESS_RANGE) * ramp(bluer, *SHEEN_HUE_RANGE)
+    light = SHEEN_TAKEN * _beyond(lightness, np.float32(LIGHTNESS_LIMIT))
+    return (sheen * light)[..., None] + (sheen * bluer)[..., None] * BLUER.astype(np.float32)
 
 
 def _moles(lightness: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -107,7 +126,7 @@ def _lightness(colors: np.ndarray) -> np.ndarray:
     return cv2.transform(colors, LUMINANCE.astype(np.float32)[None])
 
 
-def _beyond(values: np.ndarray, limit: np.ndarray) -> np.ndarray:
+def _beyond(values: np.ndarray, limit: np.ndarray | np.float32) -> np.ndarray:
     """What of values goes beyond a soft limit."""
     return np.asarray(values - limit * np.tanh(values / limit))
 

@@ -19,6 +19,7 @@ from .albedo_model import DARK
 from .blocks import half_span, row_blocks
 from .creases import crease_shade
 from .detail import CHANNELS, DetailLayer
+from .hue_noise import hue_noise
 from .light_patches import patch_light
 from .padding import nearest_texels
 from .skin_sampler import SkinSampler
@@ -197,8 +198,10 @@ class SkinCompositor:
         """
         colors = self._half(ratio, box)
         colors += self._coarse(self.sampler.at_texels(beside))
+        noise = hue_noise(colors, self._coarse(self._features))
+        colors -= noise
         maps = self._coarse(plain), self._coarse(self._brows_and_lids)
-        light = patch_light(colors, *maps).reshape(-1, 3)[self.sampler.texel]
+        light = (patch_light(colors, *maps) + noise).reshape(-1, 3)[self.sampler.texel]
         ratio -= self._in_box(light, box)
         return np.exp(light)
 

@@ -50,7 +50,16 @@ def test_moles_and_freckles_stay(radius):
     assert left(before)[MIDDLE, MIDDLE] == pytest.approx(before[MIDDLE, MIDDLE], abs=0.03)
 
 
-@pytest.mark.parametrize("millimeters", [5, 7, 9])
+def test_narrow_sheen_goes_and_a_narrow_line_of_lighter_skin_stays():
+    line = picture(lambda values: cv2.line(values, (MIDDLE, 100), (MIDDLE, 400), 1.0, 11))[..., None]
+    sheen, scar = np.array([0.3, 0.4, 0.7], np.float32), np.array([0.2, 0.2, 0.2], np.float32)
+    after = left(line * sheen)[MIDDLE, MIDDLE]
+    assert after[2] - after[0] < 0.1
+    assert after @ LUMINANCE < 0.6 * sheen @ LUMINANCE
+    assert left(line * scar)[MIDDLE, MIDDLE] == pytest.approx(scar, abs=0.02)
+
+
+@pytest.mark.parametrize("millimeters", [5, 7, 9, 11])
 def test_moles_nearly_as_large_as_the_median_stay_as_a_whole(millimeters):
     radius = round(millimeters * TEXELS_PER_MM / 2)
     mole = picture(lambda values: cv2.circle(values, (MIDDLE, MIDDLE), radius, 1.0, -1))
