@@ -11,11 +11,15 @@ the albedo model, and without it, by diffusion from what is around. Each photo i
 the tone that its skin then gets is held against that of the photo as it is. At last each photo is taken
 again: the texture with the photo's own light in it is held against the photo, where it shows skin, and the
 irises of the head, as the camera sees them, against the detected ones. Writes skin.md and skin.json.
+
+With --speed 20 it measures how long segmentation, texture and maps at 2048 take, warm, and nothing else.
 """
 
 import json
+import statistics
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -41,6 +45,8 @@ if TYPE_CHECKING:
 
 #: Side of the textures, texels.
 SIZE = 1024
+#: The same where time is measured.
+SPEED_SIZE = 2048
 #: What albedo_mask.png has where the photo shows the skin.
 OBSERVED = 255
 #: Value of the region of plain skin from which on a vertex has the person's tone.
@@ -322,6 +328,45 @@ class SkinBenchmark:
         return Segmentation(probabilities, segmentation.frame)
 
 
+def speed(reconstructor: "Reconstructor", photo: "Photo", one: "Reconstruction", runs: int) -> str:
+    """How long the segmentation, and the texture with its maps, of a head take, warm.
+
+    Args:
+        reconstructor: With the models that are measured.
+        photo: The photo.
+        one: Its head.
+        runs: How many times each is done.
+
+    Returns:
+        Medians by the clock and of the processor's time of all threads, and the least of these.
+    """
+    from core.errors import ModelError
+    from core.runtime.memory import reuse_freed_memory
+    from core.texture.settings import PaintOptions
+
+    segmenter, head, segmentation = reconstructor.segmenter, one.head, one.segmentation
+    if segmenter is None or head is None or segmentation is None:
+        raise ModelError("the models have no segmentation network")
+    reuse_freed_memory()
+    painter = reconstructor.albedo_painter(SPEED_SIZE)
+    arguments = (photo.rgb, one.frame, one.pose, head, one.landmarks.points, segmentation)
+    steps: dict[str, Callable[[], object]] = {
+        "segmentation": lambda: segmenter.segment(photo.rgb, one.frame.camera, one.pose),
+        f"texture and maps at {SPEED_SIZE}": lambda: painter.paint(*arguments, PaintOptions(maps=True)),
+    }
+    lines = ["| what | clock, s | processor, s | its least |", "|---|---|---|---|"]
+    for name, step in steps.items():
+        clock, spent = [], []
+        for _ in range(runs + 1):  # the first one warms up
+            since, busy = time.perf_counter(), time.process_time()
+            step()
+            clock.append(time.perf_counter() - since)
+            spent.append(time.process_time() - busy)
+        medians = statistics.median(clock[1:]), statistics.median(spent[1:])
+        lines.append(f"| {name} | {medians[0]:.2f} | {medians[1]:.2f} | {min(spent[1:]):.2f} |")
+    return "\n".join(lines)
+
+
 def flat_model(model: "AlbedoModel") -> "AlbedoModel":
     """A model that knows people's tones alone: what is completed is diffused from what was seen."""
     return replace(model, mean=np.zeros_like(model.mean), components=model.components[:0])
@@ -381,6 +426,7 @@ def main() -> None:
     """Parse the command line, measure, write."""
     parser = training_parser(__doc__)
     parser.add_argument("--count", type=int, default=14, help="people (default: 14)")
+    parser.add_argument("--speed", type=int, metavar="RUNS", help="measure the time alone, so many times")
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "skin", help="folder of the results")
     parser.add_argument(
         "--segmentation",
@@ -393,6 +439,11 @@ def main() -> None:
     from core.errors import PhotobustError
 
     paths = data_paths(options)
+    if options.speed:
+        paths.require("portraits")
+        with Reconstructor.from_pretrained(paths.models) as reconstructor:
+            print(speed(reconstructor, *next(held_out(paths, reconstructor, 1)), options.speed))
+        return
     paths.require("portraits", "panoramas")
     options.out.mkdir(parents=True, exist_ok=True)
     people = 0
