@@ -29,7 +29,7 @@ from .hair import MARK as HAIR_MARK
 from .hair import add_hair
 from .hair_copies import hair_copies
 from .hair_materials import pictures_as_colors
-from .head_materials import IMAGE_NODE, MAP_NODES, same_picture, true_refraction
+from .head_materials import IMAGE_NODE, MAP_NODES, same_picture, true_refraction, without_maps
 from .head_npz import FILE_NAME, TEXTURE, read_head
 from .manifest import add_file
 
@@ -394,9 +394,11 @@ def _plain_materials(
     with contextlib.ExitStack() as stack:
         of_hair = [material for ob in hair for material in ob.data.materials]
         stack.enter_context(pictures_as_colors(of_hair, straight=format_ in ("fbx", "obj")))
+        slots = [slot.material for slot in head.material_slots if slot.material]
         if format_ == "usd":
-            slots = [slot.material for slot in head.material_slots if slot.material]
             stack.enter_context(true_refraction(slots))
+        if format_ == "obj":
+            stack.enter_context(without_maps([*slots, *of_hair]))
         yield
 
 

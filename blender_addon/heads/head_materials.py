@@ -124,6 +124,30 @@ def true_refraction(materials: Iterable[bpy.types.Material]) -> Iterator[None]:
             socket.default_value = value
 
 
+@contextlib.contextmanager
+def without_maps(materials: Iterable[bpy.types.Material]) -> Iterator[None]:
+    """Materials show neither relief nor roughness of maps, for formats that know bumps and highlights only.
+
+    Blender's exporter of OBJ names such maps all the same, and its importer takes their numbers for colors:
+    skin gets a gloss of white specks.
+    """
+    cut = []
+    try:
+        for material in dict.fromkeys(materials):
+            tree = material.node_tree
+            for node in tree.nodes if tree else ():
+                if node.type != "BSDF_PRINCIPLED":
+                    continue
+                for socket in (node.inputs["Normal"], node.inputs["Roughness"]):
+                    for link in list(socket.links):
+                        cut.append((tree, link.from_socket, socket))
+                        tree.links.remove(link)
+        yield
+    finally:
+        for tree, before, socket in cut:
+            tree.links.new(before, socket)
+
+
 def _is_clear(principled: bpy.types.Node) -> bool:
     """Whether a Principled shader is as `_let_through` leaves it."""
     alpha = principled.inputs["Alpha"]
