@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from scipy.spatial import cKDTree
 
 from ..detection.mediapipe_topology import BROW_OUTLINES
 from ..geometry.frames import Camera, HeadPose
@@ -15,7 +16,8 @@ from ..segmentation.segments import Segmentation, SegmentClass
 from ..template.regions import Regions, brow_weight
 from ..template.topology import HeadTopology
 from .cards import ribbon_triangles, ribbon_uv
-from .groom import FacialHair, HairCards, HairStrands
+from .facial_colors import hair_colors
+from .groom import FacialHair, Ground, HairCards, HairStrands
 from .settings import HairSettings
 from .skin import Skin
 from .strand_atlas import MEAN_LIGHTNESS, SINGLE, lock_columns
@@ -38,6 +40,8 @@ LEAST_BEARD_CM2 = 6.0
 MOST_BACK = 0.065
 #: Cosine of skin to the camera from which on the photo shows its hair.
 SEEN_COSINE = 0.25
+#: How far a point is seen, 0..1, from which on its color is that of bare skin where no hair is.
+SEEN = 0.5
 #: Roots that are tried.
 CANDIDATES = {"brows": 9000, "beard": 16000}
 #: Length of brow hair in the middle of a brow and at its ends, meters.
@@ -60,12 +64,16 @@ ROOT_DEPTH = 0.0004
 #: Lengths of cards, meters, between which they follow the skin no more, but hang.
 HANGING_LENGTH = (0.014, 0.022)
 #: Width of cards, meters, and which part of a lock of single hairs they show.
-WIDTH = {"brows": 0.0036, "beard": 0.008}
-LOCK_FRACTION = {"brows": 0.5, "beard": 1.0}
+WIDTH = {"brows": 0.0028, "beard": 0.0055}
+LOCK_FRACTION = {"brows": 0.4, "beard": 0.7}
 #: Most cards and strands on a square centimeter: two or three layers of cards, between whose hairs the color
 #: of the texture shows.
-CARDS_PER_CM2 = {"brows": 11.0, "beard": 3.0}
+CARDS_PER_CM2 = {"brows": 14.0, "beard": 4.0}
 STRANDS_PER_CM2 = {"brows": 110.0, "beard": 60.0}
+#: Points that keep apart at random are so dense, of the inverse of the square of their distance.
+PACKING = 0.7
+#: Least density of hair, by which cards are further apart.
+LEAST_DENSITY = 0.2
 #: Width and length of cards where hair is thin, of those where it is dense: it gets thin at its border.
 THIN_WIDTH = 0.45
 THIN_LENGTH = 0.7
@@ -90,24 +98,11 @@ MUSTACHE_X = 0.032
 #: Rows of vertices of a card, and points of a strand.
 CARD_ROWS = 3
 STRAND_POINTS = 6
-#: Fraction of typical color in each hair's own.
-TYPICAL_FRACTION = 0.65
-#: Quantiles of lightness that are hair's, not those of skin between it, of dark and of light hair.
-DARK_QUANTILE = 0.12
-HAIR_QUANTILE = 0.3
 #: Quantile of darkness in a region that says how much darker hair is than skin; below the least, it is light.
 CONTRAST_QUANTILE = 0.8
 LEAST_CONTRAST = 0.2
-#: How far the color of light hair is made gray, 0..1, and the least of its own light, of the typical one.
-LIGHT_HAIR_GRAY = 0.6
-LEAST_LIGHT = 0.75
-#: Hair whose lighter parts have less than this fraction of the skin's chroma, and are darker than it by less
-#: than this, CIE lightness, is gray.
-GRAY_CHROMA = 0.65
-GRAY_DARKER = 12.0
-#: Below this density points of a beard's region are skin, and so many of them say what color it has.
+#: Below this density points are bare skin.
 BARE = 0.05
-LEAST_BARE = 40
 #: Light that is added before logarithms.
 LIGHT_FLOOR = 0.005
 
@@ -142,6 +137,7 @@ class Roots:
         points: (N, 3), head frame, meters.
         normals: (N, 3) unit normals.
         colors: (N, 3) float32, sRGB 0..255.
+        around: (N, 3) float32, the same of the hair and the skin around, together.
         density: (N,) 0..1, of hair around each.
         area_cm2: Of the skin that is covered with hair, thin hair as far as it is dense, square centimeters.
     """
@@ -152,6 +148,7 @@ class Roots:
     points: np.ndarray
     normals: np.ndarray
     colors: np.ndarray
+    around: np.ndarray
     density: np.ndarray
     area_cm2: float
 
@@ -168,9 +165,15 @@ class Roots:
             self.points[index],
             self.normals[index],
             self.colors[index],
+            self.around[index],
             self.density[index],
             self.area_cm2,
         )
+
+    @property
+    def ground(self) -> Ground:
+        """What the photo shows around them."""
+        return Ground(self.uv.astype(np.float32), self.around)
 
 
 def build_facial_hair(
@@ -228,7 +231,7 @@ def _roots(
     region = (weight[vertices] * barycentric).sum(1)
     if name == "brows":  # vertices are too far apart for their outline
         region = brow_weight(_blend(topology.vertices[vertices], barycentric), topology, BROW_REACH)
-    density, colors, contrast = _observed(name, region, vertices, barycentric, photo, topology)
+    density, colors, bare = _observed(name, region, vertices, barycentric, photo, topology)
     area_cm2 = float(density.sum()) / count * total * 1e4
     if name == "beard" and area_cm2 < LEAST_BEARD_CM2:
         return None
@@ -236,15 +239,18 @@ def _roots(
     if len(kept) < 3:
         return None
     kept = rng.permutation(kept)
+    points = _blend(skin.vertices[vertices], barycentric)
+    colors, around = hair_colors(name, points, colors, kept, bare, density[kept], settings.seed)
     vertices, barycentric = vertices[kept], barycentric[kept]
     normals = unit_vectors(_blend(skin.normals[vertices], barycentric))
     return Roots(
         vertices,
         barycentric,
         _blend(skin.triangle_uv[triangle[kept]], barycentric),
-        _blend(skin.vertices[vertices], barycentric),
+        points[kept],
         normals,
-        _hair_colors(colors[kept], _is_light(colors, density, region, contrast)),
+        colors,
+        around,
         density[kept],
         area_cm2,
     )
@@ -257,9 +263,9 @@ def _observed(
     barycentric: np.ndarray,
     photo: FacePhoto,
     topology: HeadTopology,
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """(N,) 0..1 how dense hair is at points of the skin, (N, 3) the photo's colors, sRGB 0..255, and how much
-    darker hair is than skin.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(N,) 0..1 how dense hair is at points of the skin, (N, 3) the photo's colors, sRGB 0..255, and (N,)
+    bool, where it shows bare skin.
 
     What the photo does not show has the density of the other side.
     """
@@ -271,15 +277,16 @@ def _observed(
         np.stack([sample[k] for sample in values])[best, column] for k in range(3)
     )
     colors = np.stack([sample[3] for sample in values])[best, column]
-    bearded = ramp(probability, *BEARD_PROBABILITY) * visible
-    inside = (region * bearded > LEAST_BROW) if name == "beard" else (region * visible > 0.5)
-    contrast = float(np.quantile(darkness[inside], CONTRAST_QUANTILE)) if inside.any() else 1.0
     if name == "beard":
-        return region * bearded, colors, contrast
+        bearded = ramp(probability, *BEARD_PROBABILITY) * visible
+        return region * bearded, colors, (bearded < BARE) & (visible > SEEN)
     shown = ramp(darkness, *DARKNESS)
+    bare = (shown < BARE) & (visible > SEEN)
+    inside = region * visible > 0.5
+    contrast = float(np.quantile(darkness[inside], CONTRAST_QUANTILE)) if inside.any() else 1.0
     if contrast < LEAST_CONTRAST:  # light hair shows nowhere by its darkness
         shown = np.maximum(shown, LEAST_BROW)
-    return region * (LEAST_BROW + (shown - LEAST_BROW) * visible), colors, contrast
+    return region * (LEAST_BROW + (shown - LEAST_BROW) * visible), colors, bare
 
 
 def _at_points(
@@ -311,43 +318,6 @@ def _at_points(
     visible = visible * (covered < 0.5)
     colors = np.asarray(linear_to_srgb(sample_image(fine, local)) * 255, np.float32)
     return visible, sample_image(around - light, local), facial, colors
-
-
-def _is_light(colors: np.ndarray, density: np.ndarray, region: np.ndarray, contrast: float) -> bool:
-    """Whether hair is lighter than the skin that it grows on.
-
-    Args:
-        colors: (N, 3) of points, sRGB 0..255.
-        density: (N,) 0..1, of hair there.
-        region: (N,) 0..1, whether hair may grow there.
-        contrast: How much darker hair is than what is around it, logarithm of linear light.
-    """
-    bare = (density < BARE) & (region > 0.5)
-    hairy = density > 0.5
-    if bare.sum() < LEAST_BARE or hairy.sum() < LEAST_BARE:
-        return contrast < LEAST_CONTRAST
-    # Between gray hairs is shade, on dark skin darker than it: gray shows by its hue, not by its light.
-    lightness = colors[hairy] @ LUMINANCE
-    lighter = np.median(colors[hairy][lightness >= np.quantile(lightness, 1 - HAIR_QUANTILE)], axis=0)
-    pair = np.array([[np.median(colors[bare], axis=0), lighter]], np.float32) / 255
-    skin, hair = cv2.cvtColor(pair, cv2.COLOR_RGB2LAB)[0]
-    less_red = np.linalg.norm(hair[1:]) < GRAY_CHROMA * np.linalg.norm(skin[1:])
-    return bool(less_red and hair[0] > skin[0] - GRAY_DARKER)
-
-
-def _hair_colors(colors: np.ndarray, light: bool) -> np.ndarray:
-    """Colors (N, 3) of hair at roots whose own are those of skin, too: between these and the typical one."""
-    lightness = colors @ LUMINANCE
-    if light:  # and less red than the skin
-        typical = np.median(colors[lightness >= np.quantile(lightness, 1 - HAIR_QUANTILE)], axis=0)
-        own = np.maximum(colors, LEAST_LIGHT * typical)
-        mixed = TYPICAL_FRACTION * typical + (1 - TYPICAL_FRACTION) * own
-        gray = (mixed @ LUMINANCE)[:, None]
-        return np.asarray(mixed + (gray - mixed) * LIGHT_HAIR_GRAY, np.float32)
-    typical = np.median(colors[lightness <= np.quantile(lightness, DARK_QUANTILE)], axis=0)
-    # A hair is no lighter than the typical one by more than gray strands among dark ones are.
-    own = np.minimum(colors, 1.35 * typical + 8)
-    return np.asarray(TYPICAL_FRACTION * typical + (1 - TYPICAL_FRACTION) * own, np.float32)
 
 
 def _brow_hair(roots: Roots, skin: Skin, topology: HeadTopology) -> tuple[np.ndarray, np.ndarray]:
@@ -413,11 +383,11 @@ def _grown(
         if name == "brows"
         else (settings.beard_cards, settings.beard_strands)
     )
-    most = round(CARDS_PER_CM2[name] * roots.area_cm2)
-    chosen = np.arange(min(cards, max(most, 1), len(roots.points)))  # as dense as the photo shows hair
+    chosen = _evenly(roots, min(CARDS_PER_CM2[name], cards / roots.area_cm2))[:cards]
     own = roots.chosen(chosen)
     shorter = lengths[chosen] * (THIN_LENGTH + (1 - THIN_LENGTH) * own.density)
     ribbons, corners, weights = _bound_ribbons(name, own, directions[chosen], shorter, skin, rng)
+    card_ground = own.ground
     most = round(STRANDS_PER_CM2[name] * roots.area_cm2)
     some = np.arange(min(strands, max(most, 1), len(roots.points)))
     own = roots.chosen(some)
@@ -435,7 +405,24 @@ def _grown(
         bound_vertices=corners.astype(np.int32),
         bound_barycentric=weights.astype(np.float32),
         length_m=float(np.median(lengths)),
+        card_ground=card_ground,
+        strand_ground=own.ground,
     )
+
+
+def _evenly(roots: Roots, per_cm2: float) -> np.ndarray:
+    """Roots that keep apart, so that no two cards lie on each other beside bare skin: so many where hair is
+    dense, fewer where it is thin.
+    """
+    tree = cKDTree(roots.points)
+    apart = np.sqrt(PACKING / per_cm2 / np.maximum(roots.density, LEAST_DENSITY)) / 100
+    taken = np.zeros(len(apart), bool)
+    chosen = []
+    for k in range(len(apart)):
+        if not taken[k]:
+            chosen.append(k)
+            taken[tree.query_ball_point(roots.points[k], apart[k])] = True
+    return np.array(chosen)
 
 
 def _curves(

@@ -151,6 +151,19 @@ class HairStyle:
 
 
 @dataclass(frozen=True)
+class Ground:
+    """What the photo shows where hairs have their roots: hair and skin together.
+
+    Attributes:
+        uv: (N, 2) float32, v up, the roots in the head's texture coordinates.
+        colors: (N, 3) float32, sRGB 0..255.
+    """
+
+    uv: np.ndarray
+    colors: np.ndarray
+
+
+@dataclass(frozen=True)
 class FacialHair:
     """Brows, or beard and mustache: short hair that moves with the skin.
 
@@ -162,6 +175,9 @@ class FacialHair:
             moves with.
         bound_barycentric: (K, 3) float32, where in their triangle it is.
         length_m: Typical length, meters.
+        card_ground: Around each card in the photo, whose light the colors have; None where they have the
+            texture's.
+        strand_ground: The same of the strands.
     """
 
     name: str
@@ -170,6 +186,8 @@ class FacialHair:
     bound_vertices: np.ndarray
     bound_barycentric: np.ndarray
     length_m: float
+    card_ground: Ground | None = None
+    strand_ground: Ground | None = None
 
     def moved(self, offsets: np.ndarray) -> np.ndarray:
         """How far the cards go with the skin.

@@ -169,8 +169,11 @@ class HeadMaker:
                 with progress.step("hair", f"Making the hair of {task.name}"):
                     hair = growing.result()
                     if hair is not None and albedo is not None:
+                        from ..hair.facial_colors import in_texture_light
                         from ..hair.hairline import with_soft_hairline
 
+                        if options.beard:  # else the texture has bare skin below it
+                            hair = in_texture_light(hair, albedo.image)
                         albedo, hair = with_soft_hairline(albedo, hair, finished.result().topology)
         return FinishedHead(finished.result(), albedo, hair)
 

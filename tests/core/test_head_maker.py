@@ -37,6 +37,12 @@ def test_what_the_options_ask_for_is_loaded_once():
     assert "_mapper" not in vars(painter._completed)
 
 
+class Skin(str):
+    """A texture."""
+
+    image = "lit"
+
+
 def test_missing_models_are_reported_where_they_are_needed(tmp_path):
     maker = maker_of(tmp_path)
     maker.prepare(HeadOptions())
@@ -45,17 +51,25 @@ def test_missing_models_are_reported_where_they_are_needed(tmp_path):
         _ = maker.wrapper
 
 
-@pytest.mark.parametrize(("texture", "expected"), [(1024, ("skin uv", "hair soft")), (0, (None, "hair"))])
-def test_the_hairline_is_painted_on_skin_and_hair_where_there_are_both(monkeypatch, texture, expected):
+@pytest.mark.parametrize(
+    ("texture", "beard", "expected"),
+    [
+        (1024, True, ("skin uv", "hair lit soft")),
+        (1024, False, ("skin uv", "hair soft")),
+        (0, True, (None, "hair")),
+    ],
+)
+def test_the_hairline_is_painted_on_skin_and_hair_where_there_are_both(monkeypatch, texture, beard, expected):
     maker = maker_of(MODELS)
     monkeypatch.setattr(maker, "_finished_head", lambda *_: SimpleNamespace(topology="uv"))
     monkeypatch.setattr(maker, "_hair", lambda *_: "hair")
-    monkeypatch.setattr(maker, "_albedo", lambda *_: "skin")
+    monkeypatch.setattr(maker, "_albedo", lambda *_: Skin("skin"))
+    monkeypatch.setattr("core.hair.facial_colors.in_texture_light", lambda hair, image: f"{hair} {image}")
     monkeypatch.setattr(
         "core.hair.hairline.with_soft_hairline",
         lambda albedo, hair, topology: (f"{albedo} {topology}", f"{hair} soft"),
     )
     task, made = SimpleNamespace(name="a face"), SimpleNamespace(segmentation=object())
     progress = SimpleNamespace(step=lambda *_: nullcontext())
-    found = maker.finish(task, HeadOptions(texture=texture), made, None, progress)
+    found = maker.finish(task, HeadOptions(texture=texture, beard=beard), made, None, progress)
     assert (found.albedo, found.hair) == expected
