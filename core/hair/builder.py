@@ -15,7 +15,7 @@ from ..segmentation.segments import Segmentation, SegmentClass
 from ..template.regions import Regions, at_ears
 from ..template.topology import HeadTopology
 from ..texture.inpainting import SmoothCompletion
-from .cards import build_cards
+from .cards import CardLook, build_cards
 from .coloring import HairColors
 from .facial_hair import FacePhoto, build_facial_hair
 from .flow import build_flow, facing, image_orientation
@@ -29,7 +29,7 @@ from .settings import HairSettings
 from .shell_mesh import NEAR_EARS, NEAR_SKIN, ShellMesh, extract_shell, out_of_skin
 from .shell_texture import ShellSamples, texture_shell
 from .skin import Skin
-from .strands import CURL_SHAPES, Guides, curled, grow
+from .strands import CURL_SHAPES, GrowingHair, Guides, curled, grow
 from .style import bare_fraction, describe, tangle
 from .volume import HairVolume, build_volume
 from .volume_network import INPUT_CELL, HairNetwork, HairPrediction, predict
@@ -256,10 +256,11 @@ class HairBuilder:
             shape.prediction,
             [(other.maps, _visible(other.maps, mesh)) for other in others],
         )
+        growing = GrowingHair(volume, flow, skin, scalp)
         clock.lap("shell")
         coloring = beside.submit(HairColors.of, picture, mesh, others)
         sampling = beside.submit(lambda: ShellSamples.of(mesh, coloring.result(), settings.texture_size))
-        guides = grow(volume, flow, skin, scalp, settings.strands, settings.strand_points, settings.seed)
+        guides = grow(growing, settings.strands, settings.strand_points, settings.seed)
         outside = mesh.vertices[~mesh.inner]
         height, _ = skin.distance(outside)
         bare = bare_fraction(scalp, skin, self._regions)
@@ -273,9 +274,8 @@ class HairBuilder:
             guides = curled(guides, CURL_SHAPES[style.curl], settings.seed)
         colors = coloring.result()
         strands = _strands(guides, volume, skin, colors) if len(guides.length) else None
-        curly = style.curl == "curly"
-        area = outer_area(mesh)
-        cards = build_cards(volume, flow, skin, scalp, colors, area, curly, settings)
+        look = CardLook(colors, outer_area(mesh), style.curl == "curly")
+        cards = build_cards(growing, look, settings)
         clock.lap("cards")
         shell = texturing.result()
         clock.lap("texture")

@@ -8,10 +8,8 @@ from ..geometry.mesh import unit_vectors
 from ..geometry.visibility import ramp
 from ..image.sampling import sample_image
 from .coloring import HairColors
-from .flow import Flow
 from .groom import HairCards
 from .masks import HairMaps
-from .scalp import Scalp
 from .settings import HairSettings
 from .shell_mesh import NEAR_SKIN, out_of_skin
 from .skin import Skin
@@ -25,7 +23,7 @@ from .strand_atlas import (
     THIN,
     lock_columns,
 )
-from .strands import Guides, grow
+from .strands import GrowingHair, Guides, grow
 from .volume import HairVolume, hidden_by
 
 #: Of each layer: how far out it runs, its fraction of the cards, how light it is.
@@ -96,6 +94,21 @@ QUAD_TRIANGLES = (0, 1, 2, 1, 3, 2)
 
 
 @dataclass(frozen=True)
+class CardLook:
+    """What hair looks like that cards are made of.
+
+    Attributes:
+        colors: Of the hair.
+        area: Of its outside, square meters.
+        curly: Whether its locks are curls.
+    """
+
+    colors: HairColors
+    area: float
+    curly: bool
+
+
+@dataclass(frozen=True)
 class _CardGuides:
     """The strands that C cards of R rows run along the middle of.
 
@@ -142,38 +155,22 @@ class _Ribbons:
     roots: np.ndarray
 
 
-def build_cards(
-    volume: HairVolume,
-    flow: Flow,
-    skin: Skin,
-    scalp: Scalp,
-    colors: HairColors,
-    area: float,
-    curly: bool,
-    settings: HairSettings,
-) -> HairCards | None:
+def build_cards(hair: GrowingHair, look: CardLook, settings: HairSettings) -> HairCards | None:
     """Lay cards along strands.
 
     Args:
-        volume: Of the hair.
-        flow: Its direction.
-        skin: Of the head.
-        scalp: The hair on it.
-        colors: Of the hair.
-        area: Of the hair's outside, square meters.
-        curly: Whether its locks are curls.
+        hair: What the strands grow in.
+        look: Of the hair.
         settings: How many cards, of how many rows.
 
     Returns:
         The cards; None where no hair has roots.
     """
-    guides = grow(
-        volume, flow, skin, scalp, settings.cards * CANDIDATES, settings.card_rows, settings.seed, LAYER_LEVEL
-    )
+    guides = grow(hair, settings.cards * CANDIDATES, settings.card_rows, settings.seed, LAYER_LEVEL)
     if len(guides.length) < 3:
         return None
-    chosen = _chosen(guides, settings.cards, curly)
-    return _hair_ribbons(chosen, volume, skin, colors, area, np.random.default_rng(settings.seed + 1))
+    chosen = _chosen(guides, settings.cards, look.curly)
+    return _hair_ribbons(chosen, hair, look, np.random.default_rng(settings.seed + 1))
 
 
 def _chosen(guides: Guides, count: int, curly: bool) -> _CardGuides:
@@ -217,18 +214,13 @@ def _features(guides: Guides, index: np.ndarray) -> np.ndarray:
 
 
 def _hair_ribbons(
-    chosen: _CardGuides,
-    volume: HairVolume,
-    skin: Skin,
-    colors: HairColors,
-    area: float,
-    rng: np.random.Generator,
+    chosen: _CardGuides, hair: GrowingHair, look: CardLook, rng: np.random.Generator
 ) -> HairCards:
-    """Cards along the chosen strands; the hair's outside has an area, square meters."""
+    """Cards along the chosen strands."""
     along = chosen.along
     count, rows = len(chosen.layer), len(along)
-    ribbons = _shaped(chosen, volume, skin, colors, area, rng)
-    left, right = _atlas_columns(chosen, ribbons, colors, rng)
+    ribbons = _shaped(chosen, hair, look, rng)
+    left, right = _atlas_columns(chosen, ribbons, look.colors, rng)
     flat = ribbons.vertices.reshape(-1, 3)
     normal = np.repeat(ribbons.normals, 2, axis=1).reshape(-1, 3)
     return HairCards(
@@ -236,7 +228,7 @@ def _hair_ribbons(
         triangles=ribbon_triangles(count, rows),
         normals=unit_vectors(normal).astype(np.float32),
         uv=ribbon_uv(left, right, along),
-        colors=_colored(chosen, flat, normal, colors, rng),
+        colors=_colored(chosen, flat, normal, look.colors, rng),
         card=np.arange(count).repeat(rows * 2).astype(np.int32),
         along=np.tile(along.repeat(2), count).astype(np.float32),
         layer=chosen.layer.astype(np.uint8),
@@ -244,21 +236,15 @@ def _hair_ribbons(
     )
 
 
-def _shaped(
-    chosen: _CardGuides,
-    volume: HairVolume,
-    skin: Skin,
-    colors: HairColors,
-    area: float,
-    rng: np.random.Generator,
-) -> _Ribbons:
+def _shaped(chosen: _CardGuides, hair: GrowingHair, look: CardLook, rng: np.random.Generator) -> _Ribbons:
     """The shape of cards: in the hair, over the skin, some of them upright."""
+    volume, skin = hair.volume, hair.skin
     guides, upright, along = chosen.guides, chosen.upright, chosen.along
     points = guides.points.astype(np.float64)
     side, normals = _sides_and_normals(guides, points, volume, skin)
     if chosen.curly:
         points = _waved(points, side, guides.length, rng)
-    vertices = _ribbon_vertices(points, side, _widths(chosen, area, rng), along, volume, colors)
+    vertices = _ribbon_vertices(points, side, _widths(chosen, look.area, rng), along, volume, look.colors)
     height = volume.grid.sample(volume.skin, points[upright].reshape(-1, 3)).reshape(-1, len(along))
     most = MOST_CURLY_STRAY if chosen.curly else MOST_STRAY
     turned = _raise_upright_cards(vertices, normals, side, upright, height, most)

@@ -140,23 +140,28 @@ def sample_roots(
     return triangle, even_barycentric(*rng.random((2, count))).astype(np.float32)
 
 
-def grow(
-    volume: HairVolume,
-    flow: Flow,
-    skin: Skin,
-    scalp: Scalp,
-    count: int,
-    points: int,
-    seed: int,
-    levels: tuple[float, ...] = (),
-) -> Guides:
-    """Grow strands.
+@dataclass(frozen=True)
+class GrowingHair:
+    """What strands grow in.
 
-    Args:
+    Attributes:
         volume: What they fill.
         flow: Their direction.
         skin: Of the head.
         scalp: The hair on it.
+    """
+
+    volume: HairVolume
+    flow: Flow
+    skin: Skin
+    scalp: Scalp
+
+
+def grow(hair: GrowingHair, count: int, points: int, seed: int, levels: tuple[float, ...] = ()) -> Guides:
+    """Grow strands.
+
+    Args:
+        hair: What they grow in.
         count: How many to try; a few come out too short.
         points: Of each.
         seed: Of the random numbers.
@@ -166,7 +171,8 @@ def grow(
         The strands.
     """
     rng = np.random.default_rng(seed)
-    triangle, barycentric = sample_roots(skin, scalp, count, rng)
+    volume, skin = hair.volume, hair.skin
+    triangle, barycentric = sample_roots(skin, hair.scalp, count, rng)
     vertices = skin.triangles[triangle].astype(np.int32)
     roots = np.einsum("nk,nkc->nc", barycentric, skin.vertices[vertices]).astype(np.float32)
     normals = np.einsum("nk,nkc->nc", barycentric, skin.normals[vertices]).astype(np.float32)
@@ -179,7 +185,7 @@ def grow(
     if levels:
         level = np.resize(np.array(levels, np.float32), len(roots))
     longest = (1 - LENGTH_SPREAD * rng.random(len(roots))).astype(np.float32)
-    path, steps = _paths(volume, flow, roots, normals, level)
+    path, steps = _paths(volume, hair.flow, roots, normals, level)
     length = steps * STEP * longest
     kept = length > SHORTEST
     path, length = path[:, kept], length[kept]

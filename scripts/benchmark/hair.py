@@ -24,7 +24,7 @@ from core.hair.flow import Flow, usual_flow
 from core.hair.masks import hair_maps
 from core.hair.settings import HairSettings
 from core.hair.skin import Skin
-from core.hair.strands import grow
+from core.hair.strands import GrowingHair, grow
 from core.hair.volume_network import HairNetwork, OnnxHairNetwork, TorchHairNetwork
 from core.runtime.weights import models_folder
 from core.segmentation.segments import (
@@ -138,7 +138,8 @@ def direction_error(
     outward = -gradient / np.maximum(np.linalg.norm(gradient, axis=1, keepdims=True), 1e-9)
     field = usual_flow(volume.grid.points, outward, *flow).reshape(*volume.grid.shape, 3)
     true = Flow(volume.grid, field, flow[0], flow[1], 1.0, 0.0)
-    guides = grow(volume, true, skin, bench.hair.scalp(maps, skin), STRANDS, 24, 1, (1.0,))
+    hair = GrowingHair(volume, true, skin, bench.hair.scalp(maps, skin))
+    guides = grow(hair, STRANDS, 24, 1, (1.0,))
     rgb = drawn_strands(guides.points, bench.camera, pose)
     maps = hair_maps(rgb, segmentation, bench.camera, pose, skin.vertices, triangles)
     shape = bench.hair.shape(maps, skin, network)
