@@ -17,10 +17,11 @@ from ..template.topology import HeadTopology
 from ..texture.inpainting import SmoothCompletion
 from .cards import CardLook, build_cards
 from .coloring import HairColors
+from .covered_skin import with_covered_skin
 from .facial_hair import FacePhoto, build_facial_hair
 from .flow import build_flow, facing, image_orientation
 from .further_photos import HairPhoto, further_maps
-from .groom import HairGroom, HairShell, HairStrands
+from .groom import HairGroom, HairShell, HairStrands, outer_triangles
 from .hair_picture import HairPicture
 from .hairline import hairline_strokes
 from .masks import HairMaps, hair_maps
@@ -96,6 +97,7 @@ def build_shape(
         coarse = build_volume(maps, skin, scalp, replace(settings, cell_m=INPUT_CELL), rising=False)
         prediction = predict(network, maps, coarse, *image_orientation(maps))
     volume = build_volume(maps, skin, scalp, settings, prediction, further, rising=soft)
+    volume = with_covered_skin(volume, maps, skin, headwear=not soft)
     mesh = extract_shell(volume, skin, settings.shell_triangles, maps, soft)
     return None if mesh is None else HairShape(volume, mesh, prediction)
 
@@ -306,17 +308,21 @@ def _is_shaven(maps: HairMaps) -> bool:
 
 def outer_area(mesh: ShellMesh) -> float:
     """Area of a shell's outside, square meters."""
-    outer = mesh.triangles[~mesh.inner[mesh.triangles].all(1)]
-    normals = triangle_normals(mesh.vertices.astype(np.float32), outer)
-    return float(np.linalg.norm(normals, axis=1).sum() / 2)
+    return float(_outside(mesh)[1].sum())
+
+
+def _outside(shell: ShellMesh | HairShell) -> tuple[np.ndarray, np.ndarray]:
+    """The triangles (M, 3) of a shell's outside, and their areas (M,), square meters."""
+    outer = outer_triangles(shell.triangles, shell.inner)
+    normals = triangle_normals(shell.vertices.astype(np.float32), outer)
+    return outer, np.linalg.norm(normals, axis=1) / 2
 
 
 def _visible_fraction(shells: list[HairShell]) -> float:
     """Of the outside of shells, by area, what the photo shows."""
     visible = total = 0.0
     for shell in shells:
-        outer = shell.triangles[~shell.inner[shell.triangles].any(1)]
-        area = np.linalg.norm(triangle_normals(shell.vertices, outer), axis=1)
+        outer, area = _outside(shell)
         visible += float((area * shell.visibility[outer].mean(1)).sum())
         total += float(area.sum())
     return visible / max(total, 1e-9)

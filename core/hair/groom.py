@@ -74,6 +74,19 @@ class HairShell:
     rim: RimTexels | None = None
 
 
+def outer_triangles(triangles: np.ndarray, inner: np.ndarray) -> np.ndarray:
+    """The outside of a shell, with what joins it to the side that lies on the skin.
+
+    Args:
+        triangles: (M, 3) int.
+        inner: (N,) bool, vertices of the side that lies on the skin.
+
+    Returns:
+        (K, 3) int.
+    """
+    return np.asarray(triangles[~inner[triangles].all(1)])
+
+
 @dataclass(frozen=True)
 class HairCards:
     """Ribbons along strands. Their texture is the strand atlas, which is white: the colors multiply it.

@@ -17,7 +17,7 @@ from ..template.topology import HeadTopology
 from ..texture.albedo import EMPTY, PAINTED, Albedo
 from .coloring import HairColors
 from .flow import Flow, float32_unit_vectors
-from .groom import HairGroom, HairShell, RimTexels, SkinStrokes
+from .groom import HairGroom, HairShell, RimTexels, SkinStrokes, outer_triangles
 from .rim import Rim
 from .skin import Skin, barycentric, corner_uv
 
@@ -159,7 +159,7 @@ def _across(course: np.ndarray, normals: np.ndarray, inward: np.ndarray) -> np.n
 def _on_shell(shell: HairShell, middle: np.ndarray, points: np.ndarray) -> np.ndarray:
     """(K, P, 2) float32: lines (K, P, 3) in a shell's texture, by the triangle next to the middle of each."""
     vertices = shell.vertices.astype(np.float64)
-    outer = shell.triangles[~shell.inner[shell.triangles].all(1)]
+    outer = outer_triangles(shell.triangles, shell.inner)
     _, nearest = cKDTree(vertices[outer].mean(1)).query(middle)
     own = np.repeat(outer[nearest], points.shape[1], axis=0)
     weights = barycentric(points.reshape(-1, 3), vertices[own])

@@ -109,9 +109,13 @@ class Rim:
         _, nearest = skin.distance(self.points + ROOTED_AT * self.inward)
         return replace(self, rooted=ramp(skin.at_samples(scalp.roots)[nearest], *ROOTS))
 
-    def above(self, height: float) -> "Rim | None":
-        """The part of it that is higher than a height, head frame, meters; None if nothing is."""
-        kept = self.points[:, 2] > height
+    def beside_skin(self, skin: Skin) -> "Rim | None":
+        """The part of it that is not below the neck; None if all is.
+
+        Args:
+            skin: Of the head.
+        """
+        kept = skin.hides(self.points)
         if not kept.any():
             return None
         points = self.points[kept]
@@ -185,7 +189,7 @@ def thinned(
     # The rim itself would be shaded half like the inner side, which faces the head: as a dark line.
     border = triangles[inner[triangles].any(1) & ~inner[triangles].all(1)]
     at_rim = np.unique(border[inner[border]])
-    at_rim = at_rim[vertices[at_rim, 2] > skin.lower_end]
+    at_rim = at_rim[skin.hides(vertices[at_rim])]
     _, nearest = skin.distance(vertices[at_rim])
     leaning[at_rim] = skin.normals_at(nearest)
     return vertices + _smoothed(moves, triangles, ~inner), leaning

@@ -10,6 +10,7 @@ from ..geometry.mesh import connected_pieces, neighbor_mean, shading_normals, un
 from ..geometry.visibility import ramp, ray_cosines
 from ..image.sampling import sample_image
 from ..template.regions import at_ears
+from .groom import outer_triangles
 from .masks import HairMaps
 from .rim import Rim, thinned
 from .skin import Skin
@@ -21,6 +22,10 @@ INNER = 0.0006
 ON_SKIN = 0.0002
 #: From this height over the neck's lower end, meters, on the skin hides what is on it.
 BEHIND_NECK = 0.015
+#: How high up the neck, meters from its lower end, one sees into it from below; and how far over its skin the
+#: shell's inner side is there, meters.
+NECK_HEIGHT = 0.11
+OVER_NECK = 0.0012
 #: A piece of hair has at least this fraction of all vertices.
 SMALLEST_PIECE = 0.05
 #: By the volume's coarse distance, points nearer to the skin than this, meters, may be in it; and in ears'
@@ -116,7 +121,7 @@ def extract_shell(
     vertices, faces, inner = _decimated(*found, skin, triangles)
     outer = np.flatnonzero(~inner)
     vertices[outer] = _on_isosurface(volume, vertices[outer])
-    vertices = _without_ridges(vertices, faces, inner, maps)
+    vertices = _without_ridges(vertices, faces, inner, skin, maps)
     vertices = out_of_skin(vertices, skin)
     vertices = out_of_skin(_with_smooth_rim(vertices, faces, inner, skin, maps), skin)
     vertices = out_of_skin(_with_smooth_edge(vertices, faces, inner, skin, maps), skin)
@@ -130,7 +135,8 @@ def extract_shell(
     inset = np.where(inner, 0, _inset(volume, vertices, normals, clearance, maps)).astype(np.float32)
     inner = inner & (clearance < ON_SKIN)
     rim = _rim(vertices, faces, inner, skin) if soft else None
-    inner = inner & (vertices[:, 2] > skin.lower_end + BEHIND_NECK)
+    on_skin, inner = inner, inner & skin.hides(vertices, BEHIND_NECK)
+    vertices = _with_clear_neck(vertices, faces, on_skin, volume, skin)
     return ShellMesh(vertices, faces.astype(np.int32), normals.astype(np.float32), inner, inset, rim)
 
 
@@ -158,7 +164,7 @@ def _decimated(
     if len(faces) <= triangles:
         return vertices, faces, inner
     coarse, fine = _coarse_and_fine(faces, inner)
-    coarse &= vertices[:, 2] > skin.lower_end + BEHIND_NECK
+    coarse &= skin.hides(vertices, NECK_HEIGHT)
     clusters = cluster_vertices(vertices, faces, triangles, coarse, fine)
     inner = clusters.mean(inner.astype(float))[:, 0] > 0.5
     return clusters.mean(vertices), _closed(clusters.faces), inner
@@ -167,7 +173,7 @@ def _decimated(
 def _rim(vertices: np.ndarray, faces: np.ndarray, inner: np.ndarray, skin: Skin) -> Rim | None:
     """The rim of a shell, where there is skin."""
     rim = Rim.of(vertices, faces, inner, skin)
-    return None if rim is None else rim.above(skin.lower_end)
+    return None if rim is None else rim.beside_skin(skin)
 
 
 def _on_isosurface(volume: HairVolume, points: np.ndarray) -> np.ndarray:
@@ -225,7 +231,9 @@ def _with_rings(chosen: np.ndarray, faces: np.ndarray, rings: int = RIM_RINGS) -
     return chosen
 
 
-def _without_ridges(vertices: np.ndarray, faces: np.ndarray, inner: np.ndarray, maps: HairMaps) -> np.ndarray:
+def _without_ridges(
+    vertices: np.ndarray, faces: np.ndarray, inner: np.ndarray, skin: Skin, maps: HairMaps
+) -> np.ndarray:
     """The vertices (N, 3), smooth where the photo sees the surface at a grazing angle or not at all.
 
     There each step of the photo's outline goes on as a ridge along the rays.
@@ -236,7 +244,38 @@ def _without_ridges(vertices: np.ndarray, faces: np.ndarray, inner: np.ndarray, 
     rotated = normals @ maps.pose.rotation.T
     grazing = 1 - ramp(ray_cosines(maps.pose.head_to_camera(vertices), rotated), *RIDGES_SEEN)
     weight = (grazing * ~near_rim)[:, None]
-    return _faired(vertices, neighbor_mean(faces, len(vertices)), weight, RIDGE_ROUNDS)
+    smooth = _faired(vertices, neighbor_mean(faces, len(vertices)), weight, RIDGE_ROUNDS)
+    # Ears make ridges, too, and would come through.
+    near = np.flatnonzero(~inner & at_ears(vertices))
+    height, _ = skin.distance(vertices[near])
+    smooth[near] = _kept_over_skin(smooth[near], height, skin)
+    return smooth
+
+
+def _kept_over_skin(points: np.ndarray, height: np.ndarray, skin: Skin) -> np.ndarray:
+    """Points (N, 3) that were at heights (N,) over the skin, lifted where they no longer cover it."""
+    below, nearest = skin.distance(points)
+    lift = np.clip(np.minimum(height, EDGE_CLEARANCE) - below, 0, EDGE_CLEARANCE)
+    return np.asarray(points + lift[:, None] * skin.normals_at(nearest))
+
+
+def _with_clear_neck(
+    vertices: np.ndarray, faces: np.ndarray, inner: np.ndarray, volume: HairVolume, skin: Skin
+) -> np.ndarray:
+    """The vertices (N, 3), with the inner side over the skin of the neck, which one sees into from below.
+
+    In the skin it would come through in scraps, as its triangles are larger than the neck's.
+    """
+    chosen = inner & ~_with_rings(~inner, faces, 1)
+    chosen &= skin.hides(vertices, -BEHIND_NECK) & ~skin.hides(vertices, NECK_HEIGHT)
+    index = np.flatnonzero(chosen)
+    distance, nearest = skin.distance(vertices[index])
+    normals = skin.normals_at(nearest)
+    base = vertices[index] - distance[:, None] * normals
+    thick = _thickness(volume, base, -normals)
+    vertices = vertices.copy()
+    vertices[index] += np.where(thick > 0, np.minimum(thick / 3, OVER_NECK) - distance, 0)[:, None] * normals
+    return vertices
 
 
 def _with_smooth_rim(
@@ -284,7 +323,7 @@ def _with_smooth_edge(
     What hangs beside a face has its edge there: cells of the volume that are cut by the photo's outline along
     nearly parallel rays. Smoothed as by `_without_ridges`.
     """
-    outside = faces[~inner[faces].all(1)]
+    outside = outer_triangles(faces, inner)
     near = _with_rings(inner, faces, EDGE_RINGS) & ~inner
     index = np.flatnonzero(near)
     if not len(index):
@@ -296,9 +335,7 @@ def _with_smooth_edge(
     weight[index, 0] = 1 - faced
     smooth = _faired(vertices, neighbor_mean(outside, len(vertices)), weight, EDGE_ROUNDS)
     # Not into what it covers: ears would come through.
-    below, nearest = skin.distance(smooth[index])
-    lift = np.clip(np.minimum(height, EDGE_CLEARANCE) - below, 0, EDGE_CLEARANCE)
-    smooth[index] += lift[:, None] * skin.normals_at(nearest)
+    smooth[index] = _kept_over_skin(smooth[index], height, skin)
     return smooth
 
 

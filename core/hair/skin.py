@@ -96,6 +96,18 @@ class Skin:
         distance = np.where(plane, along, np.where(along < 0, -far, far))
         return np.where(beyond, reach, distance), nearest
 
+    def hides(self, points: np.ndarray, margin: float = 0.0) -> np.ndarray:
+        """Whether there is skin beside points that hides what is behind it: none does below the neck.
+
+        Args:
+            points: (N, 3), head frame, meters.
+            margin: How far over the neck's lower end they must be, meters.
+
+        Returns:
+            (N,) bool.
+        """
+        return np.asarray(points[:, 2] > self.lower_end + margin)
+
     def closest(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The closest points of the skin; below the neck, of its continuation.
 
