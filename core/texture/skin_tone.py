@@ -31,8 +31,8 @@ MAX_DEVIATIONS = 2.5
 PHOTO_EXCESS = 0.12
 #: How much of the difference between the lightness as photographed and that by the face's contrasts counts,
 #: and the difference, natural logarithm, at which only half of that does: great ones are the exposure's.
-PHOTO_WEIGHT = 0.45
-PHOTO_RANGE = 0.8
+PHOTO_WEIGHT = 0.65
+PHOTO_RANGE = 0.6
 #: How much of what a person's hue differs from others' in photos is the person's: as much as makes measured
 #: people vary of what makes portraits vary, and the rest is the light's.
 OWN_HUE = 0.5
