@@ -276,7 +276,7 @@ class HairBuilder:
             guides = curled(guides, CURL_SHAPES[style.curl], settings.seed)
         colors = coloring.result()
         strands = _strands(guides, volume, skin, colors) if len(guides.length) else None
-        look = CardLook(colors, outer_area(mesh), style.curl == "curly")
+        look = CardLook(colors, mesh, outer_area(mesh), style.curl == "curly")
         cards = build_cards(growing, look, settings)
         clock.lap("cards")
         shell = texturing.result()

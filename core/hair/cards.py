@@ -10,8 +10,9 @@ from ..image.sampling import sample_image
 from .coloring import HairColors
 from .groom import HairCards
 from .masks import HairMaps
+from .over_shell import over_shell
 from .settings import HairSettings
-from .shell_mesh import NEAR_SKIN, out_of_skin
+from .shell_mesh import NEAR_SKIN, ShellMesh, out_of_skin
 from .skin import Skin
 from .strand_atlas import (
     CURLY_DENSE,
@@ -74,6 +75,8 @@ STRAY_FULL_FROM = 0.35
 STRAY_DEPTH = 0.0015
 #: Cards with roots this near to bare skin in the photo, meters, are thin ones, too.
 HAIRLINE = 0.012
+#: So are cards of the outer layer that the photo shows further than this, 0..1: there the shell has strands.
+SHOWN = 0.3
 #: Lightness of cards at their roots, and the part of their length over which they get lighter.
 HAIR_ROOT_LIGHTNESS = 0.95
 ROOT_SHADE = 0.35
@@ -99,11 +102,13 @@ class CardLook:
 
     Attributes:
         colors: Of the hair.
+        shell: Its surface.
         area: Of its outside, square meters.
         curly: Whether its locks are curls.
     """
 
     colors: HairColors
+    shell: ShellMesh
     area: float
     curly: bool
 
@@ -245,12 +250,14 @@ def _shaped(chosen: _CardGuides, hair: GrowingHair, look: CardLook, rng: np.rand
     if chosen.curly:
         points = _waved(points, side, guides.length, rng)
     vertices = _ribbon_vertices(points, side, _widths(chosen, look.area, rng), along, volume, look.colors)
+    flat = ~upright
+    vertices[flat] = over_shell(vertices[flat], chosen.outermost[flat], look.shell, look.colors.maps, rng)
     height = volume.grid.sample(volume.skin, points[upright].reshape(-1, 3)).reshape(-1, len(along))
     most = MOST_CURLY_STRAY if chosen.curly else MOST_STRAY
     turned = _raise_upright_cards(vertices, normals, side, upright, height, most)
-    flat = vertices.reshape(-1, 3)
-    near = np.flatnonzero(volume.grid.sample(volume.skin, flat) < NEAR_SKIN)
-    flat[near] = _above_skin(flat[near], skin)
+    corners = vertices.reshape(-1, 3)
+    near = np.flatnonzero(volume.grid.sample(volume.skin, corners) < NEAR_SKIN)
+    corners[near] = _above_skin(corners[near], skin)
     return _Ribbons(vertices, normals, turned, points[:, 0])
 
 
@@ -268,6 +275,9 @@ def _atlas_columns(
     count, upright = len(chosen.layer), chosen.upright
     thin = chosen.outermost & (np.arange(count) % THIN_EVERY == 1)
     thin |= colors.distance_to_skin(ribbons.roots) < HAIRLINE
+    normals = np.repeat(ribbons.normals, 2, axis=1).reshape(-1, 3)
+    visibility = colors.visibility(ribbons.vertices.reshape(-1, 3), unit_vectors(normals)).sum(1)
+    thin |= chosen.outermost & (visibility.reshape(count, -1).mean(1) > SHOWN)
     flip = np.where(upright, ribbons.turned, rng.random(count) < 0.5)
     left, right = lock_columns(_locks(thin, upright, chosen.curly, rng))
     return np.where(flip, right, left), np.where(flip, left, right)
