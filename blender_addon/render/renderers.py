@@ -25,8 +25,9 @@ CYCLES = "CYCLES"
 EEVEE = compat.EEVEE
 #: What they are called in options.
 NAMES = {"workbench": WORKBENCH, "cycles": CYCLES, "eevee": EEVEE}
-#: Seconds that a picture may take to try Workbench.
-PROBE_TIMEOUT = 60.0
+#: Seconds that a picture may take to try Workbench: a busy machine may need minutes, and without OpenGL the
+#: process ends at once.
+PROBE_TIMEOUT = 300.0
 PROBE = """
 import bpy
 scene = bpy.context.scene
