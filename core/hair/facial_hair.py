@@ -72,6 +72,9 @@ CARDS_PER_CM2 = {"brows": 14.0, "beard": 4.0}
 STRANDS_PER_CM2 = {"brows": 110.0, "beard": 60.0}
 #: Points that keep apart at random are so dense, of the inverse of the square of their distance.
 PACKING = 0.7
+#: Roots are strays if their eighth neighbor is further than this, meters: in beards it is 2 mm away.
+NEIGHBORS = 8
+STRAY_DISTANCE = 0.008
 #: Least density of hair, by which cards are further apart.
 LEAST_DENSITY = 0.2
 #: Width and length of cards where hair is thin, of those where it is dense: it gets thin at its border.
@@ -235,11 +238,12 @@ def _roots(
     area_cm2 = float(density.sum()) / count * total * 1e4
     if name == "beard" and area_cm2 < LEAST_BEARD_CM2:
         return None
+    points = _blend(skin.vertices[vertices], barycentric)
     kept = np.flatnonzero(rng.random(count) < density)
+    kept = kept[among_others(points[kept])]
     if len(kept) < 3:
         return None
     kept = rng.permutation(kept)
-    points = _blend(skin.vertices[vertices], barycentric)
     colors, around = hair_colors(name, points, colors, kept, bare, density[kept], settings.seed)
     vertices, barycentric = vertices[kept], barycentric[kept]
     normals = unit_vectors(_blend(skin.normals[vertices], barycentric))
@@ -254,6 +258,21 @@ def _roots(
         density[kept],
         area_cm2,
     )
+
+
+def among_others(points: np.ndarray) -> np.ndarray:
+    """Which roots are no strays: alone on bare skin, hair would be a speck.
+
+    Args:
+        points: (N, 3), head frame, meters.
+
+    Returns:
+        (N,) bool.
+    """
+    if len(points) <= NEIGHBORS:
+        return np.zeros(len(points), bool)
+    distance, _ = cKDTree(points).query(points, k=NEIGHBORS + 1)  # the nearest is the point itself
+    return np.asarray(distance[:, -1] < STRAY_DISTANCE)
 
 
 def _observed(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from core.hair.facial_colors import GAINS, hair_colors, in_texture_light
+from core.hair.facial_hair import among_others
 from core.hair.groom import FacialHair, Ground, HairCards, HairGroom, HairStrands
 from core.image.color import linear_to_srgb, srgb_to_linear
 
@@ -88,3 +89,12 @@ def test_beards_are_in_the_light_of_the_texture(gain):
 def test_without_beards_nothing_is_done():
     bare = replace(beard(), facial=())
     assert in_texture_light(bare, texture(SKIN)) is bare
+
+
+def test_a_root_alone_on_bare_skin_grows_no_hair():
+    grid = np.stack(np.meshgrid(np.arange(10), np.arange(10)), -1).reshape(-1, 2) * 0.002
+    points = np.column_stack([grid, np.zeros(len(grid))])
+    strays = points[:2] + np.array([0, 0.06, 0])
+    kept = among_others(np.concatenate([points, strays]))
+    assert kept[: len(points)].all() and not kept[len(points) :].any()
+    assert not among_others(points[:3]).any()
