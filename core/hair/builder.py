@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..geometry.frames import Camera, HeadPose
-from ..geometry.mesh import triangle_normals
 from ..geometry.visibility import ramp
 from ..image.sampling import sample_image
 from ..runtime.timing import Clock
@@ -21,7 +20,7 @@ from .covered_skin import with_covered_skin
 from .facial_hair import FacePhoto, build_facial_hair
 from .flow import build_flow, facing, image_orientation
 from .further_photos import HairPhoto, further_maps
-from .groom import HairGroom, HairShell, HairStrands, outer_triangles
+from .groom import HairGroom, HairShell, HairStrands, outside_of
 from .hair_picture import HairPicture
 from .hairline import hairline_strokes
 from .masks import HairMaps, hair_maps
@@ -276,7 +275,7 @@ class HairBuilder:
             guides = curled(guides, CURL_SHAPES[style.curl], settings.seed)
         colors = coloring.result()
         strands = _strands(guides, volume, skin, colors) if len(guides.length) else None
-        look = CardLook(colors, mesh, outer_area(mesh), style.curl == "curly")
+        look = CardLook(colors, mesh, style.curl == "curly")
         cards = build_cards(growing, look, settings)
         clock.lap("cards")
         shell = texturing.result()
@@ -306,23 +305,11 @@ def _is_shaven(maps: HairMaps) -> bool:
     return skin_colored or (maps.overhang < LEAST_OVERHANG and step < LEAST_STEP)
 
 
-def outer_area(mesh: ShellMesh) -> float:
-    """Area of a shell's outside, square meters."""
-    return float(_outside(mesh)[1].sum())
-
-
-def _outside(shell: ShellMesh | HairShell) -> tuple[np.ndarray, np.ndarray]:
-    """The triangles (M, 3) of a shell's outside, and their areas (M,), square meters."""
-    outer = outer_triangles(shell.triangles, shell.inner)
-    normals = triangle_normals(shell.vertices.astype(np.float32), outer)
-    return outer, np.linalg.norm(normals, axis=1) / 2
-
-
 def _visible_fraction(shells: list[HairShell]) -> float:
     """Of the outside of shells, by area, what the photo shows."""
     visible = total = 0.0
     for shell in shells:
-        outer, area = _outside(shell)
+        outer, area = outside_of(shell.vertices, shell.triangles, shell.inner)
         visible += float((area * shell.visibility[outer].mean(1)).sum())
         total += float(area.sum())
     return visible / max(total, 1e-9)

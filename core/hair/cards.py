@@ -8,7 +8,7 @@ from ..geometry.mesh import unit_vectors
 from ..geometry.visibility import ramp
 from ..image.sampling import sample_image
 from .coloring import HairColors
-from .groom import HairCards
+from .groom import HairCards, outside_of
 from .masks import HairMaps
 from .over_shell import over_shell
 from .settings import HairSettings
@@ -103,13 +103,11 @@ class CardLook:
     Attributes:
         colors: Of the hair.
         shell: Its surface.
-        area: Of its outside, square meters.
         curly: Whether its locks are curls.
     """
 
     colors: HairColors
     shell: ShellMesh
-    area: float
     curly: bool
 
 
@@ -249,9 +247,11 @@ def _shaped(chosen: _CardGuides, hair: GrowingHair, look: CardLook, rng: np.rand
     side, normals = _sides_and_normals(guides, points, volume, skin)
     if chosen.curly:
         points = _waved(points, side, guides.length, rng)
-    vertices = _ribbon_vertices(points, side, _widths(chosen, look.area, rng), along, volume, look.colors)
+    shell = look.shell
+    area = float(outside_of(shell.vertices, shell.triangles, shell.inner)[1].sum())
+    vertices = _ribbon_vertices(points, side, _widths(chosen, area, rng), along, volume, look.colors)
     flat = ~upright
-    vertices[flat] = over_shell(vertices[flat], chosen.outermost[flat], look.shell, look.colors.maps, rng)
+    vertices[flat] = over_shell(vertices[flat], chosen.outermost[flat], shell, look.colors.maps, rng)
     height = volume.grid.sample(volume.skin, points[upright].reshape(-1, 3)).reshape(-1, len(along))
     most = MOST_CURLY_STRAY if chosen.curly else MOST_STRAY
     turned = _raise_upright_cards(vertices, normals, side, upright, height, most)

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..geometry.mesh import triangle_normals
+
 
 @dataclass(frozen=True)
 class RimTexels:
@@ -85,6 +87,24 @@ def outer_triangles(triangles: np.ndarray, inner: np.ndarray) -> np.ndarray:
         (K, 3) int.
     """
     return np.asarray(triangles[~inner[triangles].all(1)])
+
+
+def outside_of(
+    vertices: np.ndarray, triangles: np.ndarray, inner: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The outside of a shell, as by `outer_triangles`, and how large it is.
+
+    Args:
+        vertices: (N, 3), meters.
+        triangles: (M, 3) int.
+        inner: (N,) bool, vertices of the side that lies on the skin.
+
+    Returns:
+        (K, 3) int triangles, and (K,) their areas, square meters.
+    """
+    outer = outer_triangles(triangles, inner)
+    normals = triangle_normals(vertices.astype(np.float32), outer)
+    return outer, np.linalg.norm(normals, axis=1) / 2
 
 
 @dataclass(frozen=True)
