@@ -223,15 +223,16 @@ def _hair_ribbons(
     along = chosen.along
     count, rows = len(chosen.layer), len(along)
     ribbons = _shaped(chosen, hair, look, rng)
-    left, right = _atlas_columns(chosen, ribbons, look.colors, rng)
     flat = ribbons.vertices.reshape(-1, 3)
     normal = np.repeat(ribbons.normals, 2, axis=1).reshape(-1, 3)
+    visibility = look.colors.visibility(flat, normal)
+    left, right = _atlas_columns(chosen, ribbons, look.colors, visibility, rng)
     return HairCards(
         vertices=flat.astype(np.float32),
         triangles=ribbon_triangles(count, rows),
         normals=unit_vectors(normal).astype(np.float32),
         uv=ribbon_uv(left, right, along),
-        colors=_colored(chosen, flat, normal, look.colors, rng),
+        colors=_colored(chosen, flat, visibility, look.colors, rng),
         card=np.arange(count).repeat(rows * 2).astype(np.int32),
         along=np.tile(along.repeat(2), count).astype(np.float32),
         layer=chosen.layer.astype(np.uint8),
@@ -269,15 +270,20 @@ def _widths(chosen: _CardGuides, area: float, rng: np.random.Generator) -> np.nd
 
 
 def _atlas_columns(
-    chosen: _CardGuides, ribbons: _Ribbons, colors: HairColors, rng: np.random.Generator
+    chosen: _CardGuides,
+    ribbons: _Ribbons,
+    colors: HairColors,
+    visibility: np.ndarray,
+    rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(C,) each, 0..1: u of the left and the right edge of cards in the strand atlas."""
+    """(C,) each, 0..1: u of the left and the right edge of cards in the strand atlas.
+
+    `visibility` (C * R * 2, L) is how far the photos show their vertices.
+    """
     count, upright = len(chosen.layer), chosen.upright
     thin = chosen.outermost & (np.arange(count) % THIN_EVERY == 1)
     thin |= colors.distance_to_skin(ribbons.roots) < HAIRLINE
-    normals = np.repeat(ribbons.normals, 2, axis=1).reshape(-1, 3)
-    visibility = colors.visibility(ribbons.vertices.reshape(-1, 3), unit_vectors(normals)).sum(1)
-    thin |= chosen.outermost & (visibility.reshape(count, -1).mean(1) > SHOWN)
+    thin |= chosen.outermost & (visibility.sum(1).reshape(count, -1).mean(1) > SHOWN)
     flip = np.where(upright, ribbons.turned, rng.random(count) < 0.5)
     left, right = lock_columns(_locks(thin, upright, chosen.curly, rng))
     return np.where(flip, right, left), np.where(flip, left, right)
@@ -286,14 +292,17 @@ def _atlas_columns(
 def _colored(
     chosen: _CardGuides,
     vertices: np.ndarray,
-    normals: np.ndarray,
+    visibility: np.ndarray,
     colors: HairColors,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """(C * R * 2, 3) uint8, sRGB: colors of the cards' vertices (C * R * 2, 3), whose texture is white."""
+    """(C * R * 2, 3) uint8, sRGB: colors of the cards' vertices (C * R * 2, 3), whose texture is white.
+
+    `visibility` (C * R * 2, L) is how far the photos show them.
+    """
     spread = LIGHTNESS_SPREAD * colors.picture.lock_contrast * rng.uniform(-1, 1, len(chosen.layer))
     shade = _shade(chosen.layer, chosen.guides.length, chosen.along, spread)
-    rgb = colors.at(vertices, colors.visibility(vertices, normals)) * shade[:, None] / MEAN_LIGHTNESS
+    rgb = colors.at(vertices, visibility) * shade[:, None] / MEAN_LIGHTNESS
     return np.clip(np.round(rgb), 0, 255).astype(np.uint8)
 
 

@@ -71,7 +71,7 @@ def hair_colors(
     own = own * np.exp(np.clip(variation, -MOST_VARIATION, MOST_VARIATION))[:, None]
     # No pigment of hair is bluer than green, or greener than red.
     own = np.minimum.accumulate(np.clip(own, LEAST_LIGHT, 1), axis=1)
-    return _bytes_of(own), _bytes_of(mean)
+    return _srgb255(own), _srgb255(mean)
 
 
 def in_texture_light(groom: HairGroom, image: np.ndarray) -> HairGroom:
@@ -122,6 +122,6 @@ def _nearest(points: np.ndarray, at: np.ndarray, count: int) -> np.ndarray:
     return np.asarray(cKDTree(points).query(at, k=np.arange(1, min(count, len(points)) + 1))[1])
 
 
-def _bytes_of(light: np.ndarray) -> np.ndarray:
+def _srgb255(light: np.ndarray) -> np.ndarray:
     """(N, 3) float32 sRGB 0..255 of linear light."""
     return np.asarray(linear_to_srgb(light) * 255, np.float32)

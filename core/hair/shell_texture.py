@@ -10,7 +10,7 @@ from scipy.sparse import coo_matrix, csr_matrix
 from ..geometry.mesh import connected_pieces, unit_vectors
 from ..geometry.rasterize import fragments, interpolate
 from ..geometry.visibility import ramp
-from ..texture.padding import padding_texels
+from ..texture.padding import padded, padding_texels
 from .coloring import HairColors
 from .flow import Flow
 from .groom import HairShell, RimTexels
@@ -243,10 +243,7 @@ class ShellTexels:
         Returns:
             The image.
         """
-        around, nearest = self._padding
-        flat = image.reshape(-1, image.shape[2])
-        flat[around] = flat[nearest]
-        return image
+        return padded(image, *self._padding)
 
 
 def _strands(

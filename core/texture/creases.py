@@ -9,6 +9,7 @@ import numpy as np
 
 from ..geometry.visibility import ramp
 from ..image.color import LUMINANCE
+from .light_patches import beyond
 
 #: Standard deviations of the blurs that creases lie between, texels of a texture of 2048: 0.3 and 4 mm.
 FINEST_SIGMA = 1.6
@@ -42,7 +43,7 @@ def crease_shade(ratio: np.ndarray, size: int) -> np.ndarray:
     wide = _blurred(_reduced(half, WIDE_SCALE), WIDEST_SIGMA * WIDE_SCALE * scale)
     band = _blurred(half, FINEST_SIGMA * scale)
     band -= cv2.resize(wide, half.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    shade = band - PIGMENT_LIMIT * np.tanh(band / PIGMENT_LIMIT)
+    shade = beyond(band, PIGMENT_LIMIT)
     lines = _lines(_blurred(cv2.transform(half, luminance), LINE_SIGMA * scale))
     shade = cv2.transform(shade, np.eye(3, dtype=np.float32) - KEPT_DARKNESS * luminance) * lines[..., None]
     return cv2.resize(shade, (width, height), interpolation=cv2.INTER_LINEAR)

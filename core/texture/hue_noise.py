@@ -10,6 +10,7 @@ import numpy as np
 
 from ..geometry.visibility import ramp
 from ..image.color import LUMINANCE
+from .light_patches import beyond
 
 #: Side of the texture, texels, at which such hues are looked for: 0.7 mm of the face each.
 WORKING_SIZE = 512
@@ -43,7 +44,7 @@ def hue_noise(colors: np.ndarray, features: np.ndarray) -> np.ndarray:
     warm = ramp(cv2.GaussianBlur(red - blue, (0, 0), SIGMA), *RED_RANGE)
     limit = np.float32(PURPLE_LIMIT) + np.float32(RED_LIMIT - PURPLE_LIMIT) * warm
     limit[greener > 0] = GREEN_LIMIT
-    noise = greener - limit * np.tanh(greener / limit)
+    noise = beyond(greener, limit)
     noise *= 1 - cv2.resize(features, small, interpolation=cv2.INTER_AREA)
     # Yellow is a lack of blue, not too much green.
     lack = noise * warm * (noise > 0)

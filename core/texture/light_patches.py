@@ -89,8 +89,8 @@ def _beyond_pigment(colors: np.ndarray) -> np.ndarray:
     strength = np.sqrt(cv2.transform(hue * hue, np.ones((1, 3), np.float32)))
     warm = ramp(hue[..., 0] - hue[..., 2], *WARM_RANGE)
     limit = np.float32(COLD_LIMIT) + np.float32(WARM_LIMIT - COLD_LIMIT) * warm
-    hue *= (_beyond(strength, limit) / np.maximum(strength, TINY))[..., None]
-    hue += _beyond(lightness, np.float32(LIGHTNESS_LIMIT))[..., None]
+    hue *= (beyond(strength, limit) / np.maximum(strength, TINY))[..., None]
+    hue += beyond(lightness, LIGHTNESS_LIMIT)[..., None]
     return hue
 
 
@@ -100,7 +100,7 @@ def _narrow_sheen(colors: np.ndarray) -> np.ndarray:
     """
     lightness, bluer = _lightness(colors), colors[..., 2] - colors[..., 0]
     sheen = ramp(lightness, *SHEEN_LIGHTNESS_RANGE) * ramp(bluer, *SHEEN_HUE_RANGE)
-    light = SHEEN_TAKEN * _beyond(lightness, np.float32(LIGHTNESS_LIMIT))
+    light = SHEEN_TAKEN * beyond(lightness, LIGHTNESS_LIMIT)
     return (sheen * light)[..., None] + (sheen * bluer)[..., None] * BLUER.astype(np.float32)
 
 
@@ -126,8 +126,16 @@ def _lightness(colors: np.ndarray) -> np.ndarray:
     return cv2.transform(colors, LUMINANCE.astype(np.float32)[None])
 
 
-def _beyond(values: np.ndarray, limit: np.ndarray | np.float32) -> np.ndarray:
-    """What of values goes beyond a soft limit."""
+def beyond(values: np.ndarray, limit: np.ndarray | float) -> np.ndarray:
+    """What of values goes beyond a soft limit.
+
+    Args:
+        values: Of any shape.
+        limit: Of the same shape, or one for all; positive.
+
+    Returns:
+        Of the shape of the values: nearly nothing below the limit, the rest above it.
+    """
     return np.asarray(values - limit * np.tanh(values / limit))
 
 

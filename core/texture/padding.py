@@ -102,7 +102,20 @@ def dilate_texels(image: np.ndarray, texel: np.ndarray, reach: int = TextureSett
     Returns:
         The image.
     """
-    around, nearest = padding_texels(texel, len(image), reach)
+    return padded(image, *padding_texels(texel, len(image), reach))
+
+
+def padded(image: np.ndarray, around: np.ndarray, nearest: np.ndarray) -> np.ndarray:
+    """`dilate_texels` of what `padding_texels` has found.
+
+    Args:
+        image: (S, S, C), changed in place.
+        around: (M,) int, the free texels.
+        nearest: (M,) int, the covered one whose color each takes.
+
+    Returns:
+        The image.
+    """
     flat = image.reshape(-1, image.shape[2])
     flat[around] = flat[nearest]
     return image
