@@ -25,6 +25,7 @@ from .landmarks import (
     is_plausible,
     overlap,
     roll,
+    same_face,
     scaled,
     turn_between,
 )
@@ -149,7 +150,7 @@ class FaceDetector:
             # The other detector runs beside the close-ups, whose graphs are others (`_landmarker`).
             with ThreadPoolExecutor(1, "photobust-detection") as pool:
                 further = pool.submit(self._landmarks, base, full_range) if max_faces > 1 else None
-                faces = [verified for face in faces if (verified := self._verified(rgb, face))]
+                faces = _distinct([verified for face in faces if (verified := self._verified(rgb, face))])
             if further:
                 faces = self._search(rgb, base, full_range, faces, found=further.result())
             if faces and further:
@@ -320,7 +321,7 @@ class FaceDetector:
                 score = _score(error)
                 verified = replace(refined, score=score, attempt=face.attempt)
                 faces.append(self._oriented(rgb, verified))
-        return faces
+        return _distinct(faces)
 
     def _redetections(
         self, rgb: np.ndarray, face: FaceLandmarks, only_mirrored: bool = False
@@ -407,6 +408,15 @@ def _upside_down(face: FaceLandmarks) -> FaceLandmarks:
     points = face.points.copy()
     points[:, :2] = 2 * points[:, :2].mean(0) - points[:, :2]
     return replace(face, points=points, attempt="rotated")
+
+
+def _distinct(faces: Sequence[FaceLandmarks]) -> list[FaceLandmarks]:
+    """The faces, each once: two detections of one lying face lie apart until close-ups correct them."""
+    kept: list[FaceLandmarks] = []
+    for face in faces:
+        if not any(same_face(face, other) for other in kept):
+            kept.append(face)
+    return kept
 
 
 def _most_probable(readings: Sequence[Reading]) -> Reading | None:

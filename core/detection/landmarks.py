@@ -8,6 +8,11 @@ import numpy as np
 
 from .mediapipe_topology import CHIN, FOREHEAD
 
+#: Two detections are one face's if the smaller is larger than this fraction of the larger, ...
+SAME_SIZE = 0.7
+#: ... and the middles of their boxes are less than this far apart, in sizes of the larger.
+SAME_PLACE = 0.2
+
 
 @dataclass(frozen=True)
 class FaceLandmarks:
@@ -99,3 +104,13 @@ def overlap(a: FaceLandmarks, b: FaceLandmarks) -> float:
     y = min(a.box[3], b.box[3]) - max(a.box[1], b.box[1])
     smaller = min((f.box[2] - f.box[0]) * (f.box[3] - f.box[1]) for f in (a, b))
     return max(0.0, x) * max(0.0, y) / max(smaller, 1e-9)
+
+
+def same_face(a: FaceLandmarks, b: FaceLandmarks) -> bool:
+    """Whether two detections are one face's, whichever way up each has it: two faces are never of nearly the
+    same size in the same place.
+    """
+    smaller, larger = sorted((a.size, b.size))
+    centers = [(np.array(face.box[:2]) + np.array(face.box[2:])) / 2 for face in (a, b)]
+    apart = float(np.linalg.norm(centers[0] - centers[1]))
+    return smaller > SAME_SIZE * larger and apart < SAME_PLACE * larger

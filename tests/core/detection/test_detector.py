@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from skimage import data
 
 from core.detection.detector import FaceDetector, FaceLandmarks
-from core.detection.landmarks import distance, is_plausible, overlap, scaled
+from core.detection.landmarks import distance, is_plausible, overlap, same_face, scaled
 from core.detection.mediapipe_topology import CHIN, FOREHEAD, LEFT_EYE_OUTER, NOSE_TIP, RIGHT_EYE_OUTER
 from core.detection.views import mirrored_view, retries, rotated, tile_levels, tiles
 from core.errors import ModelError
@@ -274,3 +274,18 @@ def test_plausibility_and_overlap():
     assert not is_plausible(FaceLandmarks(square * np.nan), (100, 100, 3))
     assert overlap(face, face) == pytest.approx(1)
     assert overlap(face, FaceLandmarks(square + 100)) == 0
+
+
+def test_one_face_and_two():
+    points = np.zeros((478, 3), np.float32)
+    points[:, :2] = np.random.default_rng(0).uniform(20, 80, (478, 2))
+    face = FaceLandmarks(points)
+    upside_down = FaceLandmarks(np.array([100, 100, 0], np.float32) - points)
+    assert same_face(face, FaceLandmarks(points + 5)) and same_face(face, upside_down)
+    assert not same_face(face, FaceLandmarks(points + 20))  # cheek to cheek
+    assert not same_face(face, FaceLandmarks(25 + points / 2))  # a child before its mother
+
+
+def test_a_lying_face_that_is_detected_twice_is_one(detector, data_folder):
+    photo = load_photo(data_folder / "portraits" / "male_20.jpg").rgb
+    assert len(detector.detect(np.ascontiguousarray(np.rot90(photo)))) == 1
