@@ -25,6 +25,10 @@ FAR_SIDE = 0.5
 HIGHLIGHT_PERCENTILE = 98.0
 #: Bytes from which on a pixel is burnt out.
 CLIPPED_FROM = 254
+#: Percentile of a photo's pixels that tells how bright what it shows gets: a lamp's reflection is brighter.
+BRIGHTEST_PERCENTILE = 99.5
+#: Every so many-th row and column of the photo is looked at for that.
+BRIGHTEST_STEP = 2
 #: Rays around each eye, and points on each, on which glasses are looked for, and the radii between which, of
 #: the distance between the eyes.
 RAYS = 24
@@ -36,6 +40,8 @@ LIGHT_FLOOR = 0.004
 HUE_FLOOR = 0.01
 #: Pixels that colors are averaged over, in each direction: compression has noise of its own.
 BLUR_PX = 3
+#: What covers a face and is no part of it.
+COVERS = (SegmentClass.ACCESSORY, SegmentClass.HEADWEAR, SegmentClass.OCCLUDER, SegmentClass.CLOTHES)
 #: Fewer pixels than this say nothing.
 MIN_PIXELS = 50
 
@@ -69,6 +75,10 @@ class Coverage:
             over blue and of green over both, beside what lightness and height say of it.
         scalp_hair: Area of the hair above the forehead's lower border, of the face's, >= 0.
         scalp_headwear: The same of headwear.
+        left_cheek_accessory: Fraction of the subject's left cheek under what is taken for glasses or jewelry,
+            0..1.
+        right_cheek_accessory: The same of the right one.
+        brightest: Linear value of its greatest color that few of the whole photo's pixels exceed, 0..1.
     """
 
     eyes_accessory: float
@@ -93,6 +103,9 @@ class Coverage:
     hue_slope: float = 0.15
     scalp_hair: float = 0.0
     scalp_headwear: float = 0.0
+    left_cheek_accessory: float = 0.0
+    right_cheek_accessory: float = 0.0
+    brightest: float = 1.0
 
     def document(self) -> dict[str, float]:
         """All figures, rounded, for face.json."""
@@ -175,8 +188,17 @@ def measure_coverage(
         right_cheek_headwear=fraction("right_cheek", SegmentClass.HEADWEAR),
         scalp_hair=float((scalp == SegmentClass.HAIR).sum()) / face_area,
         scalp_headwear=float((scalp == SegmentClass.HEADWEAR).sum()) / face_area,
+        left_cheek_accessory=fraction("left_cheek", SegmentClass.ACCESSORY),
+        right_cheek_accessory=fraction("right_cheek", SegmentClass.ACCESSORY),
+        brightest=_brightest(rgb),
         **light,
     )
+
+
+def _brightest(rgb: np.ndarray) -> float:
+    """`Coverage.brightest`, of a photo (H, W, 3) uint8."""
+    greatest = rgb[::BRIGHTEST_STEP, ::BRIGHTEST_STEP].max(2)
+    return float(linear_of_bytes_float32()[round(float(np.percentile(greatest, BRIGHTEST_PERCENTILE)))])
 
 
 def _glasses(segmentation: Segmentation, points: np.ndarray) -> float:
@@ -211,6 +233,7 @@ def _light(rgb: np.ndarray, segmentation: Segmentation, points: np.ndarray) -> d
     face = _face_mask(segmentation, points)
     skin = face & (segmentation.labels == SegmentClass.SKIN)
     chosen = skin if skin.sum() >= MIN_PIXELS else face
+    bare = face & ~np.isin(segmentation.labels, COVERS)
     if chosen.sum() < MIN_PIXELS:
         return {"highlight": 1.0, "clipped": 0.0, "chroma": 255.0}  # nothing that could be complained about
     pixels = picture[chosen]
@@ -223,7 +246,8 @@ def _light(rgb: np.ndarray, segmentation: Segmentation, points: np.ndarray) -> d
         "chroma": float(spread.mean()),
         "red_over_blue": float(np.median(red - blue)),
         "green_excess": float(np.median(green - (red + blue) / 2)),
-        "hue_variety": _hue_variety(picture, face),
+        # What covers a face has hues of its own.
+        "hue_variety": _hue_variety(picture, bare if bare.sum() >= MIN_PIXELS else face),
         "hue_slope": _hue_slope(picture, chosen),
     }
 

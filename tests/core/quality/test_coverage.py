@@ -130,8 +130,13 @@ def test_lights_of_two_colors_are_told_from_one_on_one_side(canonical):
         ({"hair_on_face": 0.4}, CHECK, "Hair hangs over the face"),
         ({"mouth": 0.5}, CHECK, "covers mouth or chin"),
         ({"forehead": 0.7}, CHECK, "Something covers the forehead"),
+        ({"left_cheek_accessory": 0.4}, CHECK, "A hand or another thing lies on the left"),  # a black bar
+        ({"left_cheek_accessory": 0.4, "glasses": 0.9}, CHECK, "Glasses are worn"),
         ({"highlight": 0.04}, CHECK, "under-exposed"),
+        ({"highlight": 0.16, "brightest": 0.24}, CHECK, "under-exposed"),
+        ({"highlight": 0.16, "brightest": 0.9}, GOOD, ""),  # somebody dark, in the shade
         ({"clipped": 0.4}, CHECK, "over-exposed"),
+        ({"clipped": 0.06}, CHECK, "over-exposed"),
         ({"hair": 0.0}, GOOD, "No hair is seen"),
         ({"hair": 0.0, "headwear": 0.6}, GOOD, "There is headwear"),
         ({"chroma": 1.0}, GOOD, "no color"),
@@ -159,6 +164,14 @@ def test_a_headscarf_over_both_cheeks_is_one_warning_about_headwear(canonical):
     report = quality_report(FINE, 0.9, MODELS, replace(found, hair=0.8, highlight=0.5))
     assert report.verdict == CHECK
     assert [reason.partition(":")[0] for reason in report.reasons] == ["Headwear covers both cheeks"]
+
+
+def test_a_blue_mask_is_no_light_of_another_color(canonical):
+    subject = SyntheticSubject(canonical)
+    subject.cover("mouth", SegmentClass.OCCLUDER)
+    at = subject.points[face_regions(canonical)["mouth"], :2]
+    subject.rgb[round(at[:, 1].min()) :] = (120, 170, 230)
+    assert subject.measure().hue_variety < 5
 
 
 def test_a_hat_is_reported_on_long_hair_and_a_fringe_is_not(canonical):
@@ -249,6 +262,7 @@ def _hand(rgb: np.ndarray, points: np.ndarray) -> np.ndarray:
         (lambda rgb, points: _toned(rgb, 1, 1, 1), "The photo has no color"),
         (lambda rgb, points: _toned(rgb, 1.08, 0.9, 0.68), "The photo has no color"),
         (lambda rgb, points: _exposed(rgb, 0.1, 0.1, 0.1), "under-exposed"),
+        (lambda rgb, points: _exposed(rgb, 0.25, 0.25, 0.25), "under-exposed"),
         (lambda rgb, points: _exposed(rgb, 4, 4, 4), "over-exposed"),
         (lambda rgb, points: _exposed(rgb, 0.35, 0.7, 1.6), "The light has a color"),
         (_sunglasses, "Glasses cover the eyes"),
