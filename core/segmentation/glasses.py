@@ -140,11 +140,14 @@ def find_glasses(rgb: np.ndarray, landmarks: np.ndarray) -> Glasses | None:
     eyes = [points[list(pair)].mean(0) @ matrix[:, :2].T + matrix[:, 2] for pair in CORNERS]
     distance = float(np.linalg.norm(eyes[1] - eyes[0]))
     back = cv2.invertAffineTransform(matrix)
-    rims, contrast = zip(
-        *(_rim(gray, eye, distance, side) for side, eye in zip((-1, 1), eyes, strict=True)), strict=True
+    found = [_rims(gray, eye, distance, side) for side, eye in zip((-1, 1), eyes, strict=True)]
+    # Both rims are of one kind; a fold below one eye and sheen around the other are not.
+    contrast, rims = max(
+        ((min(one[1] for one in pair), [one[0] for one in pair]) for pair in zip(*found, strict=True)),
+        key=lambda pair: pair[0],
     )
     dark = _dark_lenses(gray, eyes, distance)
-    if dark is None and min(contrast) < 1:
+    if dark is None and contrast < 1:
         return None
     right, left = (rim @ back[:, :2].T + back[:, 2] for rim in rims)
     return Glasses((right, left), dark, back)
@@ -183,8 +186,9 @@ def _upright(points: np.ndarray) -> np.ndarray | None:
     return np.column_stack([linear, np.array([WIDTH / 2, HEIGHT * EYES_ROW]) - linear @ ((low + high) / 2)])
 
 
-def _rim(gray: np.ndarray, eye: np.ndarray, distance: float, side: int) -> tuple[np.ndarray, float]:
-    """The best closed line around an eye, (ANGLES, 2) pixels, and its contrast, of the least.
+def _rims(gray: np.ndarray, eye: np.ndarray, distance: float, side: int) -> list[tuple[np.ndarray, float]]:
+    """The best closed line of each kind around an eye, (ANGLES, 2) pixels, and its contrast, of the least:
+    dark and light ones, thin and thick.
 
     Args:
         gray: (HEIGHT, WIDTH) float32, natural logarithm of lightness.
@@ -201,7 +205,7 @@ def _rim(gray: np.ndarray, eye: np.ndarray, distance: float, side: int) -> tuple
     ring = cv2.remap(smooth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     below = np.sin(angle) > BELOW_SINE
     inward = (np.cos(angle) * side < NOSE_COSINE) & (np.sin(angle) > NOSE_SINE)
-    best = (np.zeros((ANGLES, 2)), -np.inf)
+    found = []
     at = np.arange(ANGLES)
     lines = ((THIN_SIDE_PX, THIN_CONTRAST), (THICK_SIDE_PX, THICK_CONTRAST))
     kinds = list(product((1, -1), lines))
@@ -209,9 +213,8 @@ def _rim(gray: np.ndarray, eye: np.ndarray, distance: float, side: int) -> tuple
     for (_, (_, least)), line, path in zip(kinds, pictures, _closed_paths(pictures), strict=True):
         values = line[at, path][below | inward]
         contrast = float(np.quantile(values, CONTRAST_QUANTILE)) / least
-        if contrast > best[1]:
-            best = (np.stack([x[at, path], y[at, path]], 1).astype(np.float64), contrast)
-    return best
+        found.append((np.stack([x[at, path], y[at, path]], 1).astype(np.float64), contrast))
+    return found
 
 
 def _darker(ring: np.ndarray, reach: int) -> np.ndarray:

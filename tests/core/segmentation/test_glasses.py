@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from core.detection.mediapipe_topology import CHIN, EYES, FOREHEAD
 from core.geometry.frames import FRONTAL, Camera, HeadPose
+from core.image.photo import load_photo
 from core.segmentation.glasses import CORNERS, find_glasses, with_glasses
 from core.segmentation.segments import SEGMENT_SIZE, Segmentation, SegmentClass, segment_frame
 
@@ -51,6 +52,14 @@ def test_brows_and_folds_are_no_glasses():
     segmentation = all_skin()
     assert find_glasses(rgb, landmarks) is None
     assert with_glasses(segmentation, rgb, landmarks) is segmentation
+
+
+@pytest.mark.parametrize(("name", "worn"), [("female_69", True), ("male_36", False), ("male_49", False)])
+def test_both_rims_are_of_one_kind(detector, data_folder, name, worn):
+    """A fold below one eye of male_36, and sheen around the other, are lines of two kinds."""
+    rgb = load_photo(data_folder / "portraits" / f"{name}.jpg").rgb
+    (face,) = detector.detect(rgb, max_faces=1)
+    assert (find_glasses(rgb, face.points) is not None) == worn
 
 
 def test_rims_are_accessories_and_what_is_in_them_stays_skin():
