@@ -33,6 +33,11 @@ STEP_SIGMA = 1.0
 #: fraction of the resolution at which that is blurred.
 FILL_SIGMA = 6.0
 FILL_SCALE = 0.25
+#: Standard deviation of the blur, texels, of the darkness of brows and lids that shade may explain.
+SHADE_SIGMA = 4.0
+#: The same of the lightness of lids, and the soft limit, natural logarithm, of what is theirs.
+GLARE_SIGMA = 2.0
+GLARE_LIMIT = 0.35
 #: Weight of plain skin below which it does.
 PLAIN = 0.5
 #: Darkness, natural logarithm, from which on a texel belongs to a spot, and that of a mole's darkest one; the
@@ -56,7 +61,9 @@ BLUER = np.array([-0.5, 0.0, 0.5]) - np.array([-0.5, 0.0, 0.5]) @ LUMINANCE
 TINY = 1e-6
 
 
-def patch_light(colors: np.ndarray, plain: np.ndarray, brows_and_lids: np.ndarray) -> np.ndarray:
+def patch_light(
+    colors: np.ndarray, plain: np.ndarray, brows_and_lids: np.ndarray, lids: np.ndarray
+) -> np.ndarray:
     """How much lighter or darker, and of what other hue, light in patches makes skin.
 
     Args:
@@ -64,6 +71,7 @@ def patch_light(colors: np.ndarray, plain: np.ndarray, brows_and_lids: np.ndarra
             texture, with their fine structure where the photo shows it.
         plain: (S, S) float32, 0..1, plain skin.
         brows_and_lids: (S, S) float32, 0..1: the light around them lies on them, too.
+        lids: (S, S) float32, 0..1: skin without hair is never much lighter than the rest.
 
     Returns:
         (S, S, 3) float32, natural logarithm, to be subtracted.
@@ -75,11 +83,28 @@ def patch_light(colors: np.ndarray, plain: np.ndarray, brows_and_lids: np.ndarra
     light = _beyond_pigment(cv2.merge([_median(channel) for channel in wide]))
     light *= ((1 - KEPT) * (1 - _moles(_lightness(light), weight)))[..., None]
     beside = cv2.resize(brows_and_lids, small, interpolation=cv2.INTER_AREA) * (1 - weight)
-    around = _continued(light, weight) * beside[..., None]
+    around = _not_too_light(_continued(light, weight), colors) * beside[..., None]
     light += _narrow_sheen(colors - light)
     light *= weight[..., None]
     light += around
+    bare = cv2.resize(lids, small, interpolation=cv2.INTER_AREA) * (1 - weight)
+    light += (bare * _glare(_lightness(colors - light)))[..., None]
     return cv2.resize(light, full, interpolation=cv2.INTER_LINEAR)
+
+
+def _not_too_light(light: np.ndarray, colors: np.ndarray) -> np.ndarray:
+    """Light (h, w, 3), natural logarithm, that is to be taken off colors (h, w, 3), with no more shade than
+    makes them as light as the face's tone: lids that stand out of the shade around them are not in it.
+    """
+    shade = np.minimum(_lightness(light), 0)
+    darker = cv2.GaussianBlur(np.minimum(_lightness(colors), 0), (0, 0), SHADE_SIGMA)
+    return light + (np.maximum(shade, darker) - shade)[..., None]
+
+
+def _glare(lightness: np.ndarray) -> np.ndarray:
+    """(h, w) float32: what of the lightness (h, w) of lids, natural logarithm, no lid's skin has."""
+    smooth = cv2.GaussianBlur(np.maximum(lightness, 0), (0, 0), GLARE_SIGMA)
+    return np.float32(1 - KEPT) * beyond(smooth, GLARE_LIMIT)
 
 
 def _beyond_pigment(colors: np.ndarray) -> np.ndarray:

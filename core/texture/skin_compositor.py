@@ -14,7 +14,7 @@ import numpy as np
 from ..geometry.visibility import ramp
 from ..image.color import LUMINANCE, linear_to_bytes
 from ..image.sampling import sample_photo_linear
-from ..template.regions import Regions
+from ..template.regions import Regions, brow_weight
 from .albedo_model import DARK
 from .blocks import half_span, row_blocks
 from .creases import crease_shade
@@ -31,6 +31,8 @@ from .tone_correction import ToneCorrection
 MARGIN = 8
 #: Height, meters, head frame, above which features are brows and lids, and below which the mouth is.
 MOUTH_BELOW = -0.03
+#: How far beyond the landmarks' outline brows have hair, meters.
+BROW_REACH = 0.004
 #: Weights of the mirror image from which on it is used, and used fully.
 MIRROR_RANGE = (0.3, 0.9)
 
@@ -75,6 +77,8 @@ class SkinCompositor:
         self._regions, self._features, self._beard = regions, features, beard
         above = sampler.at_texels(sampler.topology.vertices[:, 2:] > MOUTH_BELOW)[:, 0]
         self._brows_and_lids = features * above
+        brows = brow_weight(sampler.topology.vertices, sampler.topology, BROW_REACH)
+        self._lids = self._brows_and_lids * (1 - sampler.at_texels(brows[:, None])[:, 0])
         _, self._fill = nearest_texels(sampler.texel, sampler.size)
         self._detail = DetailLayer(size)
 
@@ -200,7 +204,7 @@ class SkinCompositor:
         colors += self._coarse(self.sampler.at_texels(beside))
         noise = hue_noise(colors, self._coarse(self._features))
         colors -= noise
-        maps = self._coarse(plain), self._coarse(self._brows_and_lids)
+        maps = [self._coarse(part) for part in (plain, self._brows_and_lids, self._lids)]
         light = (patch_light(colors, *maps) + noise).reshape(-1, 3)[self.sampler.texel]
         ratio -= self._in_box(light, box)
         return np.exp(light)

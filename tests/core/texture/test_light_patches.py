@@ -25,12 +25,13 @@ def picture(draw):
     return cv2.GaussianBlur(values, (0, 0), 2.0)
 
 
-def left(colors, plain=PLAIN, brows=None):
+def left(colors, plain=PLAIN, brows=None, lids=None):
     every, weight = np.zeros((SIZE, SIZE, 3), np.float32), np.ones((SIZE, SIZE), np.float32)
     every[:SIDE, :SIDE], weight[:SIDE, :SIDE] = colors, plain
-    lids = np.zeros_like(weight)
-    lids[:SIDE, :SIDE] = 0 if brows is None else brows
-    return colors - patch_light(every, weight, lids)[:SIDE, :SIDE]
+    maps = np.zeros((2, SIZE, SIZE), np.float32)
+    for values, given in zip(maps, (brows, lids), strict=True):
+        values[:SIDE, :SIDE] = 0 if given is None else given
+    return colors - patch_light(every, weight, *maps)[:SIDE, :SIDE]
 
 
 @pytest.mark.parametrize("light", [SUN, SHADE], ids=["sun", "shade"])
@@ -109,12 +110,33 @@ def test_light_that_lies_on_the_skin_around_brows_lies_on_them_too():
     assert left(brow + half, plain)[256, 135] == pytest.approx((brow + half)[256, 135], abs=0.02)
 
 
+def test_shade_beside_lids_makes_none_lighter_than_the_face():
+    half = picture(lambda values: cv2.rectangle(values, (0, 0), (MIDDLE, SIDE), 1.0, -1))[..., None] * SHADE
+    plain = np.ones_like(PLAIN)
+    plain[200:312, 80:170] = 0
+    lit = np.where(plain[..., None] > 0, half, 0).astype(np.float32)  # a bag below an eye, in the light
+    assert left(lit, plain, 1 - plain)[256, 125] @ LUMINANCE < 0.15
+    assert left(half, plain, 1 - plain)[256, 125] @ LUMINANCE > 0.4 * SHADE @ LUMINANCE
+
+
+def test_glare_on_lids_goes_and_gray_brows_stay():
+    spot = picture(lambda values: cv2.rectangle(values, (100, 230), (170, 290), 1.0, -1))[..., None]
+    bright = spot * np.array([1.1, 1.1, 1.1], np.float32)
+    plain = np.ones_like(PLAIN)
+    plain[200:320, 70:200] = 0
+    assert left(bright, plain, 1 - plain, 1 - plain)[260, 135] @ LUMINANCE < 0.6
+    assert left(bright, plain, 1 - plain)[260, 135] @ LUMINANCE == pytest.approx(1.1, abs=0.02)
+    usual = 0.2 * bright
+    assert left(usual, plain, 1 - plain, 1 - plain) == pytest.approx(usual, abs=0.03)
+
+
 @pytest.mark.parametrize("side", [256, 1024, 2048])
 def test_it_does_the_same_at_all_sizes_of_texture(side):
     half = picture(lambda values: cv2.rectangle(values, (0, 0), (MIDDLE, SIDE), 1.0, -1))
     colors = half[..., None] * SUN
-    reference = patch_light(colors, PLAIN, 1 - PLAIN)
+    reference = patch_light(colors, PLAIN, 1 - PLAIN, 1 - PLAIN)
     ones = np.ones((side, side), np.float32)
-    other = patch_light(cv2.resize(colors, (side, side), interpolation=cv2.INTER_AREA), ones, 1 - ones)
+    smaller = cv2.resize(colors, (side, side), interpolation=cv2.INTER_AREA)
+    other = patch_light(smaller, ones, 1 - ones, 1 - ones)
     assert other.shape == (side, side, 3)
     assert cv2.resize(other, (SIDE, SIDE), interpolation=cv2.INTER_AREA) == pytest.approx(reference, abs=0.06)
