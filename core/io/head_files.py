@@ -118,7 +118,7 @@ def _window_bytes(side: int, window: tuple[int, int, int, int], pixels: bytes) -
     picture = np.zeros((side, side, 4), np.uint8)
     shape = bottom - top, right - left, 4
     picture[top:bottom, left:right] = np.frombuffer(pixels, np.uint8).reshape(shape)
-    return texture_bytes(picture)
+    return texture_bytes(picture, small=True)
 
 
 def provenance(reconstruction: Reconstruction, photo: Photo) -> dict[str, Any]:

@@ -44,6 +44,8 @@ def jpeg_bytes(rgb: np.ndarray, quality: int = JPEG_QUALITY) -> bytes:
         quality,
         cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
         cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,  # lips and eyes have sharp edges of color alone
+        cv2.IMWRITE_JPEG_OPTIMIZE,  # the same picture in 3 % less
+        1,
     ]
     done, data = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options)
     if not done:
