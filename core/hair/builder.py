@@ -30,7 +30,7 @@ from .shell_mesh import NEAR_EARS, NEAR_SKIN, ShellMesh, extract_shell, out_of_s
 from .shell_texture import ShellSamples, texture_shell
 from .skin import Skin
 from .strands import CURL_SHAPES, GrowingHair, Guides, curled, grow
-from .style import bare_fraction, describe, tangle
+from .style import bare_fraction, describe, lying_thickness, tangle
 from .volume import HairVolume, build_volume
 from .volume_network import INPUT_CELL, HairNetwork, HairPrediction, predict
 
@@ -49,6 +49,8 @@ SKIN_COLORED_STEP = 0.15
 #: logarithms of linear light, less their mean.
 LEAST_COVER_CM2 = 40.0
 SAME_HUE = 0.3
+#: How far hair shows no lines, 0..1, from which on its cards are curls.
+TANGLED = 0.5
 #: Cosines between which a surface begins to show its lines.
 FACING = (0.15, 0.4)
 
@@ -257,13 +259,14 @@ class HairBuilder:
             shape.prediction,
             [(other.maps, _visible(other.maps, mesh)) for other in others],
         )
-        growing = GrowingHair(volume, flow, skin, scalp)
+        outside = mesh.vertices[~mesh.inner]
+        height, _ = skin.distance(outside)
+        lying = lying_thickness(outside, height)
+        growing = GrowingHair(volume, flow, skin, scalp, lying)
         clock.lap("shell")
         coloring = beside.submit(HairColors.of, picture, mesh, others)
         sampling = beside.submit(lambda: ShellSamples.of(mesh, coloring.result(), settings.texture_size))
         guides = grow(growing, settings.strands, settings.strand_points, settings.seed)
-        outside = mesh.vertices[~mesh.inner]
-        height, _ = skin.distance(outside)
         bare = bare_fraction(scalp, skin, self._regions)
         style = describe(guides, flow, picture.typical, outside, height, bare)
         clock.lap("guides")
@@ -275,7 +278,7 @@ class HairBuilder:
             guides = curled(guides, CURL_SHAPES[style.curl], settings.seed)
         colors = coloring.result()
         strands = _strands(guides, volume, skin, colors) if len(guides.length) else None
-        look = CardLook(colors, mesh, style.curl == "curly")
+        look = CardLook(colors, mesh, style.curl == "curly" or curls > TANGLED)
         cards = build_cards(growing, look, settings)
         clock.lap("cards")
         shell = texturing.result()

@@ -10,7 +10,7 @@ from ..image.sampling import sample_image
 from .coloring import HairColors
 from .groom import HairCards, outside_of
 from .masks import HairMaps
-from .over_shell import over_shell
+from .over_shell import Laid, over_shell
 from .settings import HairSettings
 from .shell_mesh import NEAR_SKIN, ShellMesh, out_of_skin
 from .skin import Skin
@@ -41,8 +41,11 @@ CANDIDATES = 3
 WIDTHS = (0.008, 0.028)
 COVERAGE = 2.5
 #: Width of a card at its root and tip, of that in its middle.
-ROOT_WIDTH = 0.75
+ROOT_WIDTH = 0.4
 TIP_WIDTH = 0.6
+#: A card is at least so many times longer than wide: short, wide ones look like scales.
+LENGTHS_PER_WIDTH = 3.5
+WIDTH_PROFILE = (ROOT_WIDTH, 1.0, 1.0, TIP_WIDTH)
 #: Limits of the random factor of a card's width.
 WIDTH_FACTORS = (0.8, 1.2)
 #: Between these fractions of its length a card is widest.
@@ -75,6 +78,8 @@ STRAY_FULL_FROM = 0.35
 STRAY_DEPTH = 0.0015
 #: Cards with roots this near to bare skin in the photo, meters, are thin ones, too.
 HAIRLINE = 0.012
+#: So are cards shorter than this, meters: dense ones would look like scales.
+DENSE_LENGTH = 0.035
 #: So are cards of the outer layer that the photo shows further than this, 0..1: there the shell has strands.
 SHOWN = 0.3
 #: Lightness of cards at their roots, and the part of their length over which they get lighter.
@@ -250,9 +255,11 @@ def _shaped(chosen: _CardGuides, hair: GrowingHair, look: CardLook, rng: np.rand
         points = _waved(points, side, guides.length, rng)
     shell = look.shell
     area = float(outside_of(shell.vertices, shell.triangles, shell.inner)[1].sum())
-    vertices = _ribbon_vertices(points, side, _widths(chosen, area, rng), along, volume, look.colors)
     flat = ~upright
-    vertices[flat] = over_shell(vertices[flat], chosen.outermost[flat], shell, look.colors.maps, rng)
+    half = _widths(chosen, area, rng)[:, None] / 2 * np.interp(along, [0, *WIDEST, 1], WIDTH_PROFILE)
+    vertices = _ribbon_vertices(points, side, half, volume, look.colors)
+    laid = Laid(chosen.outermost[flat], guides.length[flat])
+    vertices[flat] = over_shell(vertices[flat], laid, shell, look.colors.maps, rng)
     height = volume.grid.sample(volume.skin, points[upright].reshape(-1, 3)).reshape(-1, len(along))
     most = MOST_CURLY_STRAY if chosen.curly else MOST_STRAY
     turned = _raise_upright_cards(vertices, normals, side, upright, height, most)
@@ -266,7 +273,8 @@ def _widths(chosen: _CardGuides, area: float, rng: np.random.Generator) -> np.nd
     """(C,) meters: so wide that the flat cards of the outer layer cover an area, square meters."""
     flat_length = float(chosen.guides.length[chosen.outermost & ~chosen.upright].sum())
     width = np.clip(COVERAGE * area / max(flat_length, 0.01), *WIDTHS)
-    return np.asarray(width * rng.uniform(*WIDTH_FACTORS, len(chosen.layer)))
+    width = width * rng.uniform(*WIDTH_FACTORS, len(chosen.layer))
+    return np.asarray(np.minimum(width, chosen.guides.length / LENGTHS_PER_WIDTH))
 
 
 def _atlas_columns(
@@ -282,6 +290,7 @@ def _atlas_columns(
     """
     count, upright = len(chosen.layer), chosen.upright
     thin = chosen.outermost & (np.arange(count) % THIN_EVERY == 1)
+    thin |= chosen.guides.length < DENSE_LENGTH
     thin |= colors.distance_to_skin(ribbons.roots) < HAIRLINE
     thin |= chosen.outermost & (visibility.sum(1).reshape(count, -1).mean(1) > SHOWN)
     flip = np.where(upright, ribbons.turned, rng.random(count) < 0.5)
@@ -307,16 +316,9 @@ def _colored(
 
 
 def _ribbon_vertices(
-    points: np.ndarray,
-    side: np.ndarray,
-    width: np.ndarray,
-    along: np.ndarray,
-    volume: HairVolume,
-    colors: HairColors,
+    points: np.ndarray, side: np.ndarray, half: np.ndarray, volume: HairVolume, colors: HairColors
 ) -> np.ndarray:
-    """(C, R, 2, 3) both edges of cards of a width (C,) around points (C, R, 3), `along` (R,) from 0 to 1."""
-    profile = np.interp(along, [0, *WIDEST, 1], [ROOT_WIDTH, 1, 1, TIP_WIDTH])
-    half = width[:, None] / 2 * profile
+    """(C, R, 2, 3) both edges of cards of half widths (C, R) around points (C, R, 3)."""
     return np.stack([_edge(points, side * sign, half, volume, colors.maps) for sign in (-1, 1)], 2)
 
 

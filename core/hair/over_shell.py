@@ -1,5 +1,7 @@
 """Cards over the shell, or below it: where a card crosses it, it ends in a shard."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.spatial import cKDTree
 
@@ -14,10 +16,15 @@ from .volume import hidden_by
 #: How far over the shell cards of the outer layer lie, meters, each at a height of its own: so they lie on
 #: each other, too.
 HEIGHTS = (0.0008, 0.0022)
+#: Cards shorter than this, meters, lie lower by as much: they would be steps.
+FULL_HEIGHT_LENGTH = 0.06
 #: How far below the shell the others lie at least, meters, and the outer ones at their roots.
 BELOW = 0.0012
-#: Fractions of a card's length between which it comes out of the shell.
-EMERGING = (0.05, 0.3)
+#: Where a card comes nearer to the shell than this, meters, it begins to come out of it,
+BEGINNING = 0.003
+#: over this fraction of its length, but not before this one.
+EMERGING = 0.35
+LEAST_BEGINNING = 0.05
 #: Distances inside the photo's outline, meters, between which cards begin to lie over the shell: at the
 #: outline they would widen it.
 INSIDE_OUTLINE = (0.001, 0.005)
@@ -63,14 +70,27 @@ class ShellSurface:
         return (weight * height).sum(1), unit_vectors((weight[..., None] * normals).sum(1))
 
 
+@dataclass(frozen=True)
+class Laid:
+    """Which of C cards lie over the shell.
+
+    Attributes:
+        outer: (C,) bool, these do.
+        length: (C,) meters, of all.
+    """
+
+    outer: np.ndarray
+    length: np.ndarray
+
+
 def over_shell(
-    vertices: np.ndarray, outer: np.ndarray, mesh: ShellMesh, maps: HairMaps, rng: np.random.Generator
+    vertices: np.ndarray, laid: Laid, mesh: ShellMesh, maps: HairMaps, rng: np.random.Generator
 ) -> np.ndarray:
     """Lay cards over the shell from some way behind their roots on, or all of them below it.
 
     Args:
         vertices: (C, R, 2, 3), the left and the right edge of cards, root first, head frame, meters.
-        outer: (C,) bool, which lie over it.
+        laid: Which lie over it.
         mesh: The shell.
         maps: What the photo shows.
         rng: Random numbers.
@@ -85,14 +105,19 @@ def over_shell(
     pixels, depth = maps.pixels_of(points)
     visible_inside = ramp(sample_image(maps.outline, pixels), *INSIDE_OUTLINE)
     out = np.maximum(visible_inside, hidden_by(maps, pixels, depth)).reshape(shape)
-    out = out * ramp(np.linspace(0, 1, shape[1]), *EMERGING)[:, None]
-    heights = rng.uniform(*HEIGHTS, len(outer))[:, None, None]
-    wanted = np.where(outer[:, None, None], (heights + BELOW) * out, 0) - BELOW
+    along = np.linspace(0, 1, shape[1])
+    near = surface.height(points)[0].reshape(shape).mean(2) > -BEGINNING
+    begins = np.maximum(along[near.argmax(1)], LEAST_BEGINNING)[:, None]
+    moved = (near | (along >= begins))[..., None]
+    out = out * np.clip((along - begins) / EMERGING, 0, 1)[..., None]
+    heights = rng.uniform(*HEIGHTS, len(laid.outer)) * np.minimum(laid.length / FULL_HEIGHT_LENGTH, 1)
+    heights, outer = heights[:, None, None], laid.outer[:, None, None]
+    wanted = np.where(outer, (heights + BELOW) * out, 0) - BELOW
     for _ in range(ROUNDS):
         height, normals = (part.reshape(*shape, -1) for part in surface.height(vertices.reshape(-1, 3)))
         height = height[..., 0]
-        lift = np.where(np.abs(height) < REACH, wanted - height, 0)
-        lift = np.where(outer[:, None, None], lift, np.minimum(lift, 0))
+        lift = np.where(moved & (np.abs(height) < REACH), wanted - height, 0)
+        lift = np.where(outer, lift, np.minimum(lift, 0))
         # Rows that are moved unlike their neighbors would be kinks.
         lift[:, 1:-1] = (lift[:, :-2] + 2 * lift[:, 1:-1] + lift[:, 2:]) / 4
         vertices = vertices + lift[..., None] * normals

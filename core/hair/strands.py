@@ -37,6 +37,13 @@ LEAST_PACE = 0.35
 LEAST_LENGTH = 1e-6
 #: Shortest strand, meters.
 SHORTEST = 0.008
+#: How many times longer than it is thick hair is that lies on the head and does not hang, and the least
+#: thickness that counts, of the head's.
+LYING_FACTOR = 3.0
+LEAST_LYING = 0.5
+#: Steps over roots, meters, in which hair is asked for, and how many: its thickness there.
+THICKNESS_STEP = 0.002
+THICKNESS_STEPS = 24
 #: Spread of the lengths, of the whole.
 LENGTH_SPREAD = 0.12
 #: Cosine between a strand and the flow below which it ends: it would only go around inside the hair.
@@ -149,12 +156,34 @@ class GrowingHair:
         flow: Their direction.
         skin: Of the head.
         scalp: The hair on it.
+        lying: Thickness of hair that hangs nowhere, meters, its median: it is not much longer than it is
+            thick above its roots, though the flow goes on from the forehead to the nape. None of hair that
+            hangs.
     """
 
     volume: HairVolume
     flow: Flow
     skin: Skin
     scalp: Scalp
+    lying: float | None = None
+
+    def most_lengths(self, roots: np.ndarray, normals: np.ndarray) -> np.ndarray:
+        """How long strands are at most.
+
+        Args:
+            roots: (S, 3) on the skin, head frame, meters.
+            normals: (S, 3) the skin's unit normals there.
+
+        Returns:
+            (S,) meters, infinite where hair hangs.
+        """
+        if self.lying is None:
+            return np.full(len(roots), np.inf, np.float32)
+        up = THICKNESS_STEP * np.arange(1, THICKNESS_STEPS + 1, dtype=np.float32)[:, None, None]
+        above = (roots + up * normals).reshape(-1, 3).astype(np.float32)
+        inside = (self.volume.grid.sample(self.volume.field, above) > 0).reshape(THICKNESS_STEPS, -1)
+        thickness = THICKNESS_STEP * np.logical_and.accumulate(inside, axis=0).sum(0)
+        return np.asarray(LYING_FACTOR * np.maximum(thickness, LEAST_LYING * self.lying), np.float32)
 
 
 def grow(hair: GrowingHair, count: int, points: int, seed: int, levels: tuple[float, ...] = ()) -> Guides:
@@ -186,7 +215,7 @@ def grow(hair: GrowingHair, count: int, points: int, seed: int, levels: tuple[fl
         level = np.resize(np.array(levels, np.float32), len(roots))
     longest = (1 - LENGTH_SPREAD * rng.random(len(roots))).astype(np.float32)
     path, steps = _paths(volume, hair.flow, roots, normals, level)
-    length = steps * STEP * longest
+    length = np.minimum(steps * STEP, hair.most_lengths(roots, normals)) * longest
     kept = length > SHORTEST
     path, length = path[:, kept], length[kept]
     # The same number of points on each.

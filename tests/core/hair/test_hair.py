@@ -38,7 +38,7 @@ from core.hair.strand_atlas import (
 )
 from core.hair.strand_atlas import FILE_NAME as STRAND_ATLAS
 from core.hair.strands import CURL_SHAPES
-from core.hair.style import RECEDING, bare_fraction, describe, tangle
+from core.hair.style import RECEDING, bare_fraction, describe, lying_thickness, tangle
 from core.io.hair_files import about_hair
 from core.io.hair_glb import hair_glb_bytes
 from core.io.hair_npz import hair_npz_bytes
@@ -402,6 +402,31 @@ def hanging_hair(builder):
     """The groom of hair that hangs below the neck."""
     rgb, segmentation, _ = picture_of(SegmentClass.HAIR, -0.24, 0.145, 0.12)
     return builder.build(rgb, segmentation, CAMERA, POSE, builder.topology.vertices)
+
+
+def lengths_of(strands):
+    return np.linalg.norm(np.diff(strands.points, axis=1), axis=2).sum(1)
+
+
+def test_short_strands_end_before_the_nape(builder, hanging_hair):
+    rgb, segmentation, _ = picture_of(SegmentClass.HAIR, 0.03, 0.125, 0.085)
+    short = builder.build(rgb, segmentation, CAMERA, POSE, builder.topology.vertices)
+    lengths = lengths_of(short.strands)
+    assert 0.5 * short.style.length_m < np.median(lengths) < 1.5 * short.style.length_m
+    assert lengths.max() < 0.15 < np.median(lengths_of(hanging_hair.strands))
+    rows = short.cards.vertices.reshape(len(short.cards.layer), -1, 2, 3)
+    along = np.linalg.norm(np.diff(rows.mean(2), axis=1), axis=2).sum(1)
+    across = np.linalg.norm(rows[:, :, 1] - rows[:, :, 0], axis=2).max(1)
+    assert np.median(along / np.maximum(across, 1e-6)) > 3
+
+
+def test_hair_gathered_in_a_bun_does_not_lie():
+    ring = np.tile([0.0, 0.0, 0.1], (100, 1))
+    lying = np.full(100, 0.01)
+    assert lying_thickness(ring, lying) == pytest.approx(0.01)
+    assert lying_thickness(ring, np.where(np.arange(100) < 10, 0.05, lying)) is None
+    assert lying_thickness(ring - [0, 0, 0.25], np.full(100, 0.02)) is None  # it hangs
+    assert lying_thickness(ring[:0], lying[:0]) is None
 
 
 def test_below_the_neck_the_inside_of_hair_is_hair(hanging_hair, builder):

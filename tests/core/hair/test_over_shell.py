@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from core.hair.over_shell import BELOW, HEIGHTS, ShellSurface, over_shell
+from core.hair.over_shell import BELOW, FULL_HEIGHT_LENGTH, HEIGHTS, Laid, ShellSurface, over_shell
 from core.hair.shell_mesh import ShellMesh
 
 RADIUS = 0.1
@@ -43,6 +43,11 @@ def cards(*heights):
     return np.stack([np.stack([x, y, np.full(x.shape, RADIUS + height)], 2) for height in heights])
 
 
+def over(*which, length=FULL_HEIGHT_LENGTH):
+    """Cards of one length, meters, of which these lie over the shell."""
+    return Laid(np.array(which), np.full(len(which), length))
+
+
 def heights_of(vertices):
     return np.linalg.norm(vertices, axis=-1) - RADIUS
 
@@ -57,7 +62,7 @@ def test_heights_over_a_ball(ball):
 
 def test_outer_cards_come_out_of_the_shell_and_stay_over_it(ball):
     crossing = cards(-0.003, -0.001, 0.001)  # their ends stand 2 mm higher
-    laid = over_shell(crossing, np.ones(3, bool), ball, maps(0.05), np.random.default_rng(0))
+    laid = over_shell(crossing, over(True, True, True), ball, maps(0.05), np.random.default_rng(0))
     height = heights_of(laid)
     assert (height[:, 0] < 0).all() and (height[:, 4:] > 0).all()
     assert HEIGHTS[0] - 3e-4 < height[:, 4:-1].min() and height[:, 4:-1].max() < HEIGHTS[1] + 3e-4
@@ -67,12 +72,27 @@ def test_outer_cards_come_out_of_the_shell_and_stay_over_it(ball):
 def test_inner_cards_stay_below(ball):
     deep = cards(-0.006)
     laid = over_shell(
-        np.concatenate([cards(0.001), deep]), np.zeros(2, bool), ball, maps(0.05), np.random.default_rng(0)
+        np.concatenate([cards(0.001), deep]), over(False, False), ball, maps(0.05), np.random.default_rng(0)
     )
     assert heights_of(laid[0])[2:-2].max() < -BELOW / 2
     assert heights_of(laid[1])[3:6].max() < -BELOW
 
 
 def test_nothing_stands_over_the_photos_outline(ball):
-    laid = over_shell(cards(0.001), np.ones(1, bool), ball, maps(0.0), np.random.default_rng(0))
+    laid = over_shell(cards(0.001), over(True), ball, maps(0.0), np.random.default_rng(0))
     assert heights_of(laid)[0, 2:-2].max() < 0
+
+
+def test_short_cards_lie_lower(ball):
+    length = FULL_HEIGHT_LENGTH / 4
+    laid = over_shell(cards(0.001), over(True, length=length), ball, maps(0.05), np.random.default_rng(0))
+    assert 0 < heights_of(laid)[0, 5:-1].max() < HEIGHTS[1] / 4 + 3e-4
+
+
+def test_cards_from_deep_below_come_out_where_they_come_near(ball):
+    along = np.linspace(0, 1, ROWS)
+    rising = cards(0.0)
+    rising[..., 2] += np.interp(along, [0, 0.5, 1], [-0.02, -0.001, 0.0])[:, None]
+    height = heights_of(over_shell(rising, over(True), ball, maps(0.05), np.random.default_rng(0)))[0].mean(1)
+    np.testing.assert_allclose(height[:3], heights_of(rising)[0, :3].mean(1), atol=1e-3)
+    assert (np.diff(height[4:-1]) > -2e-4).all() and height[4] < 0 < height[-2]
