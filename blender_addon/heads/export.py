@@ -18,13 +18,14 @@ import numpy as np
 
 from ..blender.atomic_file import TEMPORARY_PREFIX, move_into_place, written_atomically
 from ..blender.exporters import SUFFIXES, WriteOptions, formats, write
+from ..blender.glb_origin import moved
 from ..blender.scratch_scene import mesh_as_shown
 from ..errors import ExportError
 from . import confidence, facial_hair, photographed
 from .armature import MARK, bones_not_driving, rig_of
 from .bone_names import renamed_bones
 from .build import SUBDIVISION, build_head
-from .engine_glb import engine_glb
+from .engine_glb import DAMAGED, engine_glb
 from .hair import MARK as HAIR_MARK
 from .hair import add_hair
 from .hair_copies import hair_copies
@@ -122,7 +123,7 @@ def export_head(
     photographed.restore_all()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        made = _engines_file(head) if format_ == "glb" and _is_plain(options) else None
+        made = _engines_file(head, options.pivot) if format_ == "glb" and _is_plain(options) else None
         if made is not None:
             return [_written_file(folder / f"{stem}{SUFFIXES[format_]}", made)]
         texture = _free_name(head, folder, texture)
@@ -164,15 +165,22 @@ def neck_base(head: bpy.types.Object) -> tuple[float, float, float]:
 
 
 def _is_plain(options: ExportOptions) -> bool:
-    """Whether the options ask for the head as the engine writes it."""
-    return options == ExportOptions(apply_modifiers=options.apply_modifiers)
+    """Whether the options ask for the head as the engine writes it, whatever its origin."""
+    return options == ExportOptions(apply_modifiers=options.apply_modifiers, pivot=options.pivot)
 
 
-def _engines_file(head: bpy.types.Object) -> bytes | None:
-    """The engine's GLB file of a head, if it is still what the engine made."""
+def _engines_file(head: bpy.types.Object, pivot: str) -> bytes | None:
+    """The engine's GLB file of a head with that origin, if the head is still what the engine made."""
     note = getattr(head, "photobust", None)  # only where the add-on is switched on
     folder = bpy.path.abspath(note.folder) if note is not None and note.folder else ""
-    return engine_glb(head, Path(folder)) if folder else None
+    made = engine_glb(head, Path(folder)) if folder else None
+    if made is None or pivot != NECK:
+        return made
+    x, y, z = neck_base(head)
+    try:
+        return moved(made, (-x, -z, y))  # glTF's y is up, and its z to the viewer
+    except DAMAGED:
+        return None
 
 
 def _written_file(path: Path, data: bytes) -> Path:

@@ -661,6 +661,12 @@ def check_the_engines_glb(folder, out, blenders):
         named[kind][0]["name"] = document[kind][0]["name"]
     assert named == document
     assert written[-1000:] == engines[-1000:]
+    # With another origin it is the engine's all the same.
+    assert export(directory=str(out / "neck"), formats={"glb"}, pivot="neck") == {"FINISHED"}
+    moved, accessors = glb_json(out / "neck" / "Cid.glb"), document["accessors"]
+    assert moved["asset"] == document["asset"] and len(moved["accessors"]) == len(accessors)
+    skin = document["meshes"][0]["primitives"][0]["attributes"]["POSITION"]
+    assert abs(moved["accessors"][skin]["min"][1]) < 1e-5 < -accessors[skin]["min"][1], "it stands"
     # As Blender writes it: the same shapes, bones and roughness.
     assert set(document["meshes"][0]["extras"]["targetNames"]) == set(
         blenders["meshes"][0]["extras"]["targetNames"]
