@@ -12,7 +12,7 @@ from ..image.sampling import sample_image
 from ..runtime.timing import Clock
 from ..segmentation.segments import Segmentation, SegmentClass
 from ..template.regions import Regions, at_ears
-from ..template.topology import HeadTopology
+from ..template.topology import SKIN, HeadTopology
 from ..texture.inpainting import SmoothCompletion
 from .cards import CardLook, build_cards
 from .coloring import HairColors
@@ -136,6 +136,7 @@ class HairBuilder:
         self.settings = settings
         self.network = network
         self._regions = Regions.of(topology)
+        self._face = _face_triangles(topology, self._regions)
         self._completion = SmoothCompletion(topology)
 
     def build(
@@ -191,7 +192,14 @@ class HairBuilder:
 
         def maps_of(*kinds: SegmentClass) -> HairMaps:
             return hair_maps(
-                photo.rgb, photo.segmentation, photo.camera, photo.pose, skin.vertices, triangles, kinds
+                photo.rgb,
+                photo.segmentation,
+                photo.camera,
+                photo.pose,
+                skin.vertices,
+                triangles,
+                kinds,
+                self._face,
             )
 
         hair, headwear = maps_of(SegmentClass.HAIR), maps_of(SegmentClass.HEADWEAR)
@@ -288,6 +296,14 @@ class HairBuilder:
             hairline = hairline_strokes(shell, mesh.rim, skin, flow, colors, style.length_m, settings.seed)
         clock.lap("hairline")
         return HairGroom(shell, cards, strands, style, None, 0.0, hairline=hairline)
+
+
+def _face_triangles(topology: HeadTopology, regions: Regions) -> np.ndarray:
+    """(T,) bool: triangles of the face, eyes and mouth, before which no hair is made up."""
+    face = np.maximum(regions.plain, regions.features)
+    skin = np.zeros(len(face), bool)
+    skin[topology.vertices_of(SKIN)] = True
+    return np.asarray(np.where(skin, face, 1)[topology.triangles].min(1) > 0.5)
 
 
 def _is_cover(hair: HairMaps, headwear: HairMaps) -> bool:

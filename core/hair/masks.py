@@ -163,6 +163,7 @@ def hair_maps(
     vertices: np.ndarray,
     triangles: np.ndarray,
     kinds: tuple[SegmentClass, ...] = (SegmentClass.HAIR,),
+    face: np.ndarray | None = None,
 ) -> HairMaps:
     """Draw the pictures.
 
@@ -174,6 +175,8 @@ def hair_maps(
         vertices: (V, 3) of the head, head frame, meters.
         triangles: (T, 3) int, of all its parts.
         kinds: The classes to look for.
+        face: (T,) bool, triangles of the face: what is before them, glasses or a hand, hides skin and no
+            hair. By default none.
 
     Returns:
         The pictures; the mask is empty where there is none of it.
@@ -186,12 +189,15 @@ def hair_maps(
     mask = without_spots(hanging(probability > 0.5, hidden, round(float(mouth[1]))))
     in_camera = pose.head_to_camera(vertices.astype(np.float64))
     pixels = frame.photo_to_crop(camera.project(in_camera))
-    depth, _ = depth_map(pixels, in_camera[:, 2], triangles, SIZE)
+    depth, triangle = depth_map(pixels, in_camera[:, 2], triangles, SIZE)
     on_head = np.isfinite(depth)
+    on_face = on_head & face[triangle] if face is not None else np.zeros_like(on_head)
     colors = cut_crop(rgb, frame, SIZE, SIZE).astype(np.float32)
     # The head may be drawn too wide: what shows background beside hair is no bare skin.
     skin = [SegmentClass.SKIN, SegmentClass.FACIAL_HAIR]
     bare = on_head & (_enlarged(segmentation.probabilities[skin].sum(0)) > 0.5) & ~mask
+    bare |= hidden & on_face & ~mask
+    hidden &= ~on_face
     if tuple(kinds) == (SegmentClass.HEADWEAR,):
         mistaken = skin_in_headwear(mask, on_head, bare, colors)
         mask, bare = without_spots(mask & ~mistaken), bare | mistaken

@@ -404,6 +404,26 @@ def hanging_hair(builder):
     return builder.build(rgb, segmentation, CAMERA, POSE, builder.topology.vertices)
 
 
+def test_glasses_before_the_face_hide_skin_and_no_hair(builder):
+    rgb, segmentation, _ = picture_of(SegmentClass.HAIR)
+    topology = builder.topology
+    eyes = topology.vertices[[*topology.lid_left, *topology.lid_right]].astype(float)
+    at = segmentation.frame.photo_to_crop(CAMERA.project(POSE.head_to_camera(eyes)))
+    low, high = int(at[:, 1].min()) - 4, int(at[:, 1].max()) + 4
+    probabilities = segmentation.probabilities.copy()
+    probabilities[:, low:high] = 0
+    probabilities[SegmentClass.ACCESSORY, low:high] = 1  # before the face and beside it
+    dark = Segmentation(probabilities, segmentation.frame)
+    photo = (rgb, dark, CAMERA, POSE, topology.vertices, topology.triangles)
+    face = builder._face
+    maps = hair_maps(*photo, face=face)
+    at, _ = maps.pixels_of(np.concatenate([eyes, [[0.0, -0.02, 0.0], [0.12, 0.08, 0.0], [-0.12, 0.08, 0.0]]]))
+    column, row = at.round().astype(int).T
+    assert maps.hidden[row, column].tolist() == [False] * (len(row) - 2) + [True, True]
+    assert maps.hairline[row[:-2], column[:-2]].max() == 0
+    assert hair_maps(*photo).hidden[row, column].all()
+
+
 def lengths_of(strands):
     return np.linalg.norm(np.diff(strands.points, axis=1), axis=2).sum(1)
 
