@@ -1,5 +1,8 @@
 """The style of hair in words, for people and for catalogs."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
 from ..geometry.visibility import ramp
@@ -83,24 +86,39 @@ def describe(
         curl = "wavy"
     if flow.coherence < UNCLEAR:
         curl, parting = ("curly", "unknown") if word != "cropped" else ("straight", "unknown")
-    linear = srgb_to_linear(np.asarray(color, float) / 255)
-    lightness = float(linear.mean())
-    if word == "cropped" and lightness > DARK:  # gray stubble stands in all directions
-        curl = "straight"
-    melanin = np.log(LIGHTEST / max(lightness, DARKEST)) / np.log(LIGHTEST / DARKEST)
-    redness = np.log(max(linear[0], 1e-3) / max(linear[2], 1e-3)) / np.log(12)
-    rgb = tuple(round(float(value)) for value in color)
+    if word == "cropped" and float(srgb_to_linear(color / 255).mean()) > DARK:
+        curl = "straight"  # gray stubble stands in all directions
     return HairStyle(
         length=word,
         length_m=round(length, 3),
         hairline="receding" if bare > RECEDING else "usual",
         parting=parting,
         curl=curl,
-        color=color_word(linear),
-        rgb=(rgb[0], rgb[1], rgb[2]),
-        melanin=round(float(np.clip(melanin, 0, 1)), 3),
-        melanin_redness=round(float(np.clip(redness, 0, 1)), 3),
+        **_pigment(color),
     )
+
+
+def with_color(style: HairStyle, color: np.ndarray) -> HairStyle:
+    """The same hair in another color.
+
+    Args:
+        style: The style.
+        color: (3,) typical color, sRGB 0..255.
+    """
+    return replace(style, **_pigment(color))
+
+
+def _pigment(color: np.ndarray) -> dict[str, Any]:
+    """What a style says of a typical color (3,), sRGB 0..255."""
+    linear = srgb_to_linear(np.asarray(color, float) / 255)
+    melanin = np.log(LIGHTEST / max(float(linear.mean()), DARKEST)) / np.log(LIGHTEST / DARKEST)
+    redness = np.log(max(linear[0], 1e-3) / max(linear[2], 1e-3)) / np.log(12)
+    return {
+        "color": color_word(linear),
+        "rgb": tuple(round(float(value)) for value in color),
+        "melanin": round(float(np.clip(melanin, 0, 1)), 3),
+        "melanin_redness": round(float(np.clip(redness, 0, 1)), 3),
+    }
 
 
 def bare_fraction(scalp: Scalp, skin: Skin, regions: Regions) -> float:

@@ -171,7 +171,9 @@ class HeadMaker:
                     if hair is not None and albedo is not None:
                         from ..hair.facial_colors import in_texture_light
                         from ..hair.hairline import with_soft_hairline
+                        from ..hair.white_light import in_white_light
 
+                        hair = in_white_light(hair, albedo.light_color)
                         if options.beard:  # else the texture has bare skin below it
                             hair = in_texture_light(hair, albedo.image)
                         albedo, hair = with_soft_hairline(albedo, hair, finished.result().topology)

@@ -59,6 +59,8 @@ class Albedo:
         eyes: The colors found.
         timings: Seconds by step.
         maps: Normals, roughness, occlusion and thickness, if they were asked for.
+        light_color: (3,) natural logarithm of the color of strongly colored light that was taken out; zeros
+            for usual light.
     """
 
     image: np.ndarray
@@ -67,3 +69,4 @@ class Albedo:
     eyes: EyeColors
     timings: dict[str, float] = field(default_factory=dict)
     maps: SurfaceMaps | None = None
+    light_color: np.ndarray = field(default_factory=lambda: np.zeros(3))

@@ -103,13 +103,13 @@ class CompletedAlbedo:
         flat[around] = flat[source]
         flat[empty] = 0
         mask, fractions = self._mask(skin)
-        detail = skin.detail
+        detail, light = skin.detail, skin.correction.color
         del skin
         clock.lap("paint")
         surface = self._mapper.maps(detail) if options.maps else None
         if options.maps:
             clock.lap("maps")
-        return Albedo(image, mask, fractions, eyes, clock.seconds, surface)
+        return Albedo(image, mask, fractions, eyes, clock.seconds, surface, light)
 
     def prepare(self, maps: bool) -> None:
         """Compute what is otherwise computed with the first texture.

@@ -117,7 +117,7 @@ def tone_correction(
     luminance = float(np.clip(np.exp(lightness), *LUMINANCE_RANGE))
     change = _skin_tone(model, plain, luminance) - plain
     hue = _hue(change)
-    return ToneCorrection(change - hue - color, hue, float(plain[0] - plain[2]))
+    return ToneCorrection(change - hue - color, hue, float(plain[0] - plain[2]), color)
 
 
 def contrast_lightness(model: "AlbedoModel", contrasts: np.ndarray) -> float | None:

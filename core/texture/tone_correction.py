@@ -20,16 +20,18 @@ class ToneCorrection:
             colored light: those of everything.
         hue: (3,) the same of what more is wrong with the skin's hue: of what has the skin's color.
         chroma: Logarithm of red over blue of the skin in the photo, that light taken out.
+        color: (3,) natural logarithm of the color of strongly colored light; zeros for usual light.
     """
 
     light: np.ndarray
     hue: np.ndarray
     chroma: float
+    color: np.ndarray
 
     @classmethod
     def none(cls) -> "ToneCorrection":
         """Everything as photographed."""
-        return cls(np.zeros(3), np.zeros(3), 1.0)
+        return cls(np.zeros(3), np.zeros(3), 1.0, np.zeros(3))
 
     def of(self, logs: np.ndarray) -> np.ndarray:
         """What is added to colors.

@@ -41,6 +41,7 @@ class Skin(str):
     """A texture."""
 
     image = "lit"
+    light_color = "white"
 
 
 def test_missing_models_are_reported_where_they_are_needed(tmp_path):
@@ -54,8 +55,8 @@ def test_missing_models_are_reported_where_they_are_needed(tmp_path):
 @pytest.mark.parametrize(
     ("texture", "beard", "expected"),
     [
-        (1024, True, ("skin uv", "hair lit soft")),
-        (1024, False, ("skin uv", "hair soft")),
+        (1024, True, ("skin uv", "hair white lit soft")),
+        (1024, False, ("skin uv", "hair white soft")),
         (0, True, (None, "hair")),
     ],
 )
@@ -64,6 +65,7 @@ def test_the_hairline_is_painted_on_skin_and_hair_where_there_are_both(monkeypat
     monkeypatch.setattr(maker, "_finished_head", lambda *_: SimpleNamespace(topology="uv"))
     monkeypatch.setattr(maker, "_hair", lambda *_: "hair")
     monkeypatch.setattr(maker, "_albedo", lambda *_: Skin("skin"))
+    monkeypatch.setattr("core.hair.white_light.in_white_light", lambda hair, color: f"{hair} {color}")
     monkeypatch.setattr("core.hair.facial_colors.in_texture_light", lambda hair, image: f"{hair} {image}")
     monkeypatch.setattr(
         "core.hair.hairline.with_soft_hairline",
