@@ -38,6 +38,10 @@ class GlbWriter:
         self._views: list[dict[str, Any]] = []
         self._blocks: list[bytes] = []
         self._size = 0
+        # Sparse arrays that are there already are written once: many shapes move nothing of a part, or the
+        # same vertices. Others are not: what is written may have to be changed for one of their uses.
+        self._sparse_accessors: dict[str, int] = {}
+        self._sparse_blocks: dict[bytes, int] = {}
 
     def add_array(
         self,
@@ -78,6 +82,8 @@ class GlbWriter:
     def add_sparse_array(self, values: np.ndarray, bounds: bool = False, normalized: bool = False) -> int:
         """Add an array of which many rows are zero, as a sparse accessor if that is smaller.
 
+        What is in the file already is not written again.
+
         Args:
             values: (N,) or (N, C) of one of the types in COMPONENTS.
             bounds: Note the extent, as positions need.
@@ -100,17 +106,24 @@ class GlbWriter:
             accessor["sparse"] = {
                 "count": len(index),
                 "indices": {
-                    "bufferView": self._add_block(index.tobytes()),
+                    "bufferView": self._add_sparse_block(index),
                     "componentType": COMPONENTS[index.dtype.name],
                 },
-                "values": {"bufferView": self._add_block(np.ascontiguousarray(values[index]).tobytes())},
+                "values": {"bufferView": self._add_sparse_block(values[index])},
             }
-        self._accessors.append(accessor)
-        return len(self._accessors) - 1
+        key = json.dumps(accessor)
+        if key not in self._sparse_accessors:
+            self._sparse_accessors[key] = len(self._accessors)
+            self._accessors.append(accessor)
+        return self._sparse_accessors[key]
 
     def add_file(self, data: bytes) -> int:
         """Index of a new buffer view that holds a file, such as a picture."""
         return self._add_block(data)
+
+    def size(self) -> int:
+        """Bytes that the file has at least: its arrays and files, and what it says of them."""
+        return self._size + len(json.dumps([self._accessors, self._views], separators=(",", ":")))
 
     def _add_rows(self, values: np.ndarray, target: int | None) -> int:
         row = values.nbytes // max(len(values), 1)
@@ -122,6 +135,12 @@ class GlbWriter:
         rows = np.zeros((len(values), row + padding), np.uint8)
         rows[:, :row] = values.view(np.uint8).reshape(len(values), row)
         return self._add_block(rows.tobytes(), byteStride=row + padding, target=target)
+
+    def _add_sparse_block(self, values: np.ndarray) -> int:
+        data = values.tobytes()
+        if data not in self._sparse_blocks:
+            self._sparse_blocks[data] = self._add_block(data)
+        return self._sparse_blocks[data]
 
     def _add_block(self, data: bytes, **properties: int) -> int:
         view = {"buffer": 0, "byteOffset": self._size, "byteLength": len(data), **properties}
@@ -202,6 +221,11 @@ def _about(values: np.ndarray, bounds: bool, normalized: bool) -> dict[str, Any]
         accessor["normalized"] = True
     if bounds:
         columns = [values] if values.ndim == 1 else list(values.T)
-        accessor["min"] = [column.min().item() for column in columns]
-        accessor["max"] = [column.max().item() for column in columns]
+        accessor["min"] = [_shortest(column.min()) for column in columns]
+        accessor["max"] = [_shortest(column.max()) for column in columns]
     return accessor
+
+
+def _shortest(value: np.number) -> float | int:
+    """A number as Python's, with no more digits than its own type needs to be the same again."""
+    return float(str(value)) if isinstance(value, np.floating) else int(value.item())

@@ -1,6 +1,7 @@
 """The files of an animation-ready head: head.npz, head.glb, albedo.png, albedo_mask.png."""
 
 from concurrent.futures import Executor, Future
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -19,7 +20,7 @@ from ..wrapping.adjuster import AdjustedHead
 from .hair_files import hair_assets
 from .head_glb import GlbMaps, head_glb_bytes
 from .head_npz import FILE_NAME, head_npz_bytes
-from .image_bytes import jpeg_bytes, texture_bytes
+from .image_bytes import JPEG_QUALITY, jpeg_files, texture_bytes
 from .preview_glb import lash_window
 
 DESCRIPTIONS = {
@@ -35,6 +36,10 @@ DESCRIPTIONS = {
 }
 #: JPEG quality, of 100, of the maps in head.glb.
 MAP_JPEG_QUALITY = 82
+#: Bytes of head.glb without hair, with a texture of so many texels across, or fewer; larger ones have as much
+#: more as they have texels.
+GLB_BYTES = 4_000_000
+GLB_TEXTURE_SIZE = 2048
 #: The maps beside the albedo, each a file of its name.
 MAP_NAMES = ("normal", "roughness", "occlusion", "thickness")
 GENERATOR = f"Photobust {__version__}"
@@ -72,9 +77,8 @@ def head_assets(reconstruction: Reconstruction, photo: Photo, pool: Executor) ->
         if albedo is None:
             return head_glb_bytes(head, None, GENERATOR, hair=hair)
         lashes = lash_texture(albedo.image, head.topology)
-        maps = glb_maps(albedo.maps) if albedo.maps is not None else None
-        texture = jpeg_bytes(albedo.image[..., :3])
-        return head_glb_bytes(head, texture, GENERATOR, lash_texture=lashes, hair=hair, maps=maps)
+        pictures = HeadPictures(albedo.image, albedo.maps)
+        return head_glb_bytes(head, pictures, GENERATOR, lash_texture=lashes, hair=hair)
 
     files["head.glb"] = pool.submit(glb)
     if hair is not None:
@@ -82,18 +86,43 @@ def head_assets(reconstruction: Reconstruction, photo: Photo, pool: Executor) ->
     return files
 
 
-def glb_maps(maps: SurfaceMaps) -> GlbMaps:
-    """The maps as head.glb has them, at half their resolution: normals, and occlusion, roughness and metal.
+@dataclass(frozen=True)
+class HeadPictures:
+    """The texture and its maps as head.glb has them: JPEG files, maps at half the resolution.
 
-    Args:
-        maps: Of the head.
+    Attributes:
+        image: (S, S, 4) uint8 sRGB and coverage.
+        maps: Of the head, S texels square; None for none.
     """
-    half = (maps.roughness.shape[1] // 2, maps.roughness.shape[0] // 2)
-    packed = np.dstack([maps.occlusion, maps.roughness, np.zeros_like(maps.roughness)])
-    normal, packed = (
-        cv2.resize(picture, half, interpolation=cv2.INTER_AREA) for picture in (maps.normal, packed)
-    )
-    return GlbMaps(jpeg_bytes(normal, MAP_JPEG_QUALITY), jpeg_bytes(packed, MAP_JPEG_QUALITY))
+
+    image: np.ndarray
+    maps: SurfaceMaps | None
+
+    @property
+    def with_maps(self) -> bool:
+        """Whether there are maps."""
+        return self.maps is not None
+
+    def encode(self, others: int) -> tuple[bytes, GlbMaps | None]:
+        """Encode them so small that head.glb keeps to GLB_BYTES.
+
+        Args:
+            others: Bytes of all else in it but hair.
+
+        Returns:
+            The texture; normals, and occlusion, roughness and metal.
+        """
+        size = self.image.shape[0]
+        limit = (GLB_BYTES - others) * max(1, (size / GLB_TEXTURE_SIZE) ** 2)
+        pictures = [(self.image[..., :3], JPEG_QUALITY)]
+        if self.maps is not None:
+            rough = self.maps.roughness
+            packed = np.dstack([self.maps.occlusion, rough, np.zeros_like(rough)])
+            for picture in (self.maps.normal, packed):
+                half = cv2.resize(picture, (size // 2, size // 2), interpolation=cv2.INTER_AREA)
+                pictures.append((half, MAP_JPEG_QUALITY))
+        files = jpeg_files(pictures, int(limit))
+        return files[0], None if self.maps is None else GlbMaps(*files[1:])
 
 
 def lash_texture(image: np.ndarray, topology: HeadTopology) -> bytes:

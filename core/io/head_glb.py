@@ -1,8 +1,9 @@
 """Writes the animation-ready head as binary glTF 2.0: texture, materials by part, named morph targets."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -45,6 +46,8 @@ MIN_OFFSET = 2e-5
 MIN_NORMAL_CHANGE = 0.0045
 #: Length of a sum of tangents, square meters, that has no direction.
 MIN_TANGENT = 1e-12
+#: What a file says of materials, textures and pictures, bytes at most.
+MATERIAL_BYTES = 4000
 JPEG_MAGIC = b"\xff\xd8\xff"
 
 
@@ -59,6 +62,17 @@ class GlbMaps:
 
     normal: bytes
     packed: bytes
+
+
+class GlbPictures(Protocol):
+    """A texture and maps that are encoded when it is known how large the rest of the file is."""
+
+    @property
+    def with_maps(self) -> bool:
+        """Whether there are maps."""
+
+    def encode(self, others: int) -> tuple[bytes, GlbMaps | None]:
+        """Encode texture and maps for a file that has so many other bytes, hair left out."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +107,7 @@ class MorphTargets:
 
 def head_glb_bytes(
     head: "Head",
-    texture: bytes | None,
+    texture: "bytes | GlbPictures | None",
     generator: str,
     name: str = "head_mesh",
     lash_texture: bytes | None = None,
@@ -107,21 +121,23 @@ def head_glb_bytes(
 
     Args:
         head: The head.
-        texture: A PNG or JPEG file for the template's texture coordinates, or None.
+        texture: A PNG or JPEG file for the template's texture coordinates, or None; or texture and maps that
+            are still to be encoded.
         generator: What the file says has made it.
         name: Of the node and the mesh; not that of a bone, of which three.js would make another.
         lash_texture: A PNG file with the lashes' colors and alpha, for the same coordinates; None if the
             texture has them.
         hair: What stands on it, as nodes of its own; it moves with the head's bone.
-        maps: The skin's other maps, for the same coordinates.
+        maps: The skin's other maps, for the same coordinates, if the texture is a file.
 
     Returns:
         The file.
     """
     writer = GlbWriter()
+    with_maps = maps is not None if texture is None or isinstance(texture, bytes) else texture.with_maps
     shapes = MorphTargets.of(head)
     primitives = [
-        _primitive(writer, head, shapes, material, with_tangents=maps is not None and material == SKIN)
+        _primitive(writer, head, shapes, material, with_tangents=with_maps and material == SKIN)
         for material in MATERIALS
     ]
     document: dict[str, Any] = {
@@ -139,6 +155,9 @@ def head_glb_bytes(
     }
     if head.rig:
         _add_skin(document, writer, head.rig)
+    if texture is not None and not isinstance(texture, bytes):
+        others = writer.size() + len(json.dumps(document)) + len(lash_texture or b"") + MATERIAL_BYTES
+        texture, maps = texture.encode(others)
     _add_materials(document, writer, texture, lash_texture, maps)
     if hair is not None:
         _hang_hair(document, writer, hair, head.rig)

@@ -5,8 +5,8 @@ import pytest
 
 from blender_addon.blender.glb_file import accessor_values, glb_bytes, glb_chunks
 from blender_addon.blender.glb_tangents import with_tangents
-from core.io.head_files import jpeg_bytes
 from core.io.head_glb import GlbMaps, head_glb_bytes
+from core.io.image_bytes import jpeg_bytes
 from core.template.topology import HeadTopology
 from tests.core.head_samples import MODELS, plain_head
 

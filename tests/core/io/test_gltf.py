@@ -118,3 +118,28 @@ def test_integers_stand_for_fractions():
 def test_axes(head, gltf):
     """Forward, up and the subject's left."""
     np.testing.assert_array_equal(to_gltf_frame(np.array(head, np.float32)), gltf)
+
+
+def test_sparse_arrays_that_are_alike_are_written_once():
+    values = np.zeros((9, 3), np.float32)
+    values[4] = 1.25
+    writer = GlbWriter()
+    assert writer.add_sparse_array(values) == writer.add_sparse_array(values) == 0
+    size = writer.size()
+    # The same rows with other values: the indices are there already.
+    assert writer.add_sparse_array(2 * values) == 1
+    assert writer.add_array(values[4:5]) == 2 and writer.add_array(values[4:5]) == 3
+    assert len(writer.finish({}, "test")) > writer.size() > size
+    first, second, *dense = read(writer.finish({}, "test"))
+    np.testing.assert_array_equal(first, values)
+    np.testing.assert_array_equal(second, 2 * values)
+    np.testing.assert_array_equal(dense, [values[4:5]] * 2)
+    assert len(writer._views) == 5
+
+
+@given(st.floats(-1000, 1000, width=32, allow_nan=False))
+def test_extents_are_short_and_exact(number):
+    writer = GlbWriter()
+    writer.add_array(np.array([number], np.float32), bounds=True)
+    (low,) = writer._accessors[0]["min"]
+    assert np.float32(low) == np.float32(number) and low == float(str(np.float32(number)))

@@ -8,10 +8,12 @@ import pytest
 import trimesh
 
 from core.geometry.mesh import shading_normals
-from core.io.head_files import jpeg_bytes, lash_texture, texture_bytes
+from core.io.head_files import HeadPictures, lash_texture, texture_bytes
 from core.io.head_glb import GlbMaps, head_glb_bytes
 from core.io.head_npz import MATERIALS, head_npz_bytes
+from core.io.image_bytes import jpeg_bytes, jpeg_files
 from core.io.preview_glb import lash_window
+from core.texture.surface_maps import SurfaceMaps
 from core.wrapping.skeleton import BONES, RigModel
 from core.wrapping.visemes import VISEME_NAMES
 from tests.core.head_samples import MODELS, plain_head
@@ -287,6 +289,42 @@ def test_a_textured_glb_is_small_and_its_lashes_have_holes(topology):
     assert np.abs(skin[..., ::-1].astype(int) - rgba[..., :3]).mean() < 1
     window = (slice(top, bottom), slice(left, right))
     assert np.array_equal(cv2.cvtColor(lashes, cv2.COLOR_BGRA2RGBA)[window], rgba[window])
+
+
+def noisy_maps(side, spread):
+    """A texture and maps of skin so noisy that they take much space."""
+    noise = np.random.default_rng(1).normal(128, spread, (side, side, 4)).clip(0, 255).astype(np.uint8)
+    plain = np.full((side, side), 128, np.uint8)
+    return noise, SurfaceMaps(noise[..., :3], noise[..., 3], plain, plain)
+
+
+def test_a_head_of_noisy_skin_is_no_larger_than_four_megabytes(topology):
+    pictures = HeadPictures(*noisy_maps(2048, 5))
+    head = plain_head(topology).rigged(RigModel.load(MODELS))
+    glb = head_glb_bytes(head, pictures, "test")
+    assert 3_800_000 < len(glb) < 4_000_000
+    assert glb == head_glb_bytes(head, pictures, "test")
+    document, data = parts_of(glb)
+    assert "TANGENT" in document["meshes"][0]["primitives"][0]["attributes"]
+    sizes = []
+    for image in document["images"]:
+        view = document["bufferViews"][image["bufferView"]]
+        file = np.frombuffer(data, np.uint8, view["byteLength"], view["byteOffset"])
+        sizes.append(len(cv2.imdecode(file, cv2.IMREAD_COLOR)))
+    assert sizes == [2048, 1024, 1024]
+
+
+@pytest.mark.parametrize("spread", [20, 60])
+def test_pictures_keep_to_the_space_that_is_there(spread):
+    image, _ = noisy_maps(512, spread)
+    pictures = [(image[..., :3], 92), (image[:256, :256, :3], 82)]
+    full = [jpeg_bytes(*picture) for picture in pictures]
+    assert jpeg_files(pictures, 10**9) == full
+    wanted = int(0.7 * sum(map(len, full)))
+    files = jpeg_files(pictures, wanted)
+    assert 0.9 * wanted < sum(map(len, files)) <= wanted
+    # However little space there is, there is a picture.
+    assert jpeg_files(pictures, -5) == [jpeg_bytes(image, quality - 24) for image, quality in pictures]
 
 
 def test_maps_belong_to_the_skin_and_have_tangents(topology):
