@@ -19,6 +19,7 @@ import numpy as np
 from ..blender.atomic_file import TEMPORARY_PREFIX, move_into_place, written_atomically
 from ..blender.exporters import SUFFIXES, WriteOptions, formats, write
 from ..blender.glb_origin import moved
+from ..blender.mtl_file import MtlMaterial, completed
 from ..blender.scratch_scene import mesh_as_shown
 from ..errors import ExportError
 from . import confidence, facial_hair, photographed
@@ -30,7 +31,15 @@ from .hair import MARK as HAIR_MARK
 from .hair import add_hair
 from .hair_copies import hair_copies
 from .hair_materials import pictures_as_colors
-from .head_materials import IMAGE_NODE, MAP_NODES, same_picture, true_refraction, without_maps
+from .head_materials import (
+    CLEAR_REFLECTION,
+    IMAGE_NODE,
+    MAP_NODES,
+    refraction_of,
+    same_picture,
+    true_refraction,
+    without_maps,
+)
 from .head_npz import FILE_NAME, TEXTURE, read_head
 from .manifest import add_file
 
@@ -145,6 +154,8 @@ def export_head(
             origin = neck_base(copy) if options.pivot == NECK else (0.0, 0.0, 0.0)
             how = WriteOptions(options.scale, options.up, others, options.animation, origin)
             write(context, copy, first, format_, how)
+            if format_ == "obj":
+                _complete_mtl(first.with_suffix(".mtl"), copy)
             # FBX and GLB hold the texture, in a result's folder it is there already.
             beside = {path.name for path in Path(temporary).iterdir()} - {first.name}
             if format_ not in TEXTURE_BESIDE:
@@ -410,6 +421,18 @@ def _plain_materials(
         yield
 
 
+def _complete_mtl(path: Path, head: bpy.types.Object) -> None:
+    """Let a file of materials name the relief, and what is clear refract light as it does."""
+    materials = {}
+    for material in (slot.material for slot in head.material_slots if slot.material):
+        refraction = refraction_of(material)
+        node = next(iter(_image_nodes_of(material, (MAP_NODES["normal"],))), None)
+        relief = bpy.path.basename(node.image.filepath) if node is not None and node.image else None
+        materials[material.name] = MtlMaterial(relief, refraction, CLEAR_REFLECTION)
+    if path.is_file():
+        path.write_bytes(completed(path.read_bytes(), materials))
+
+
 def _pictures(head: bpy.types.Object) -> dict[str, bpy.types.Image]:
     """The texture of a head object and its maps, by the names of their files without ending."""
     found = {}
@@ -503,8 +526,13 @@ def map_images(head: bpy.types.Object) -> dict[str, bpy.types.Image]:
 def _image_nodes(
     head: bpy.types.Object, names: Sequence[str] = (IMAGE_NODE, *MAP_NODES.values())
 ) -> list[bpy.types.Node]:
-    trees = [slot.material.node_tree for slot in head.material_slots if slot.material]
-    return [tree.nodes[name] for tree in trees if tree for name in names if name in tree.nodes]
+    materials = [slot.material for slot in head.material_slots if slot.material]
+    return [node for material in materials for node in _image_nodes_of(material, names)]
+
+
+def _image_nodes_of(material: bpy.types.Material, names: Sequence[str]) -> list[bpy.types.Node]:
+    tree = material.node_tree
+    return [tree.nodes[name] for name in names if name in tree.nodes] if tree else []
 
 
 @contextlib.contextmanager

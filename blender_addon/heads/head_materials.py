@@ -64,6 +64,8 @@ CORNEA = "cornea"
 SOLID_ROUGHNESS = {"eyes": 0.03, "cornea": 0.03, "tears": 0.03}
 #: Coverage of clear materials, which are black: renderers multiply what they reflect by it, too.
 CLEAR_ALPHA = 0.06
+#: What OBJ's readers have to multiply their reflection by: Blender takes 0.5 for what the index reflects.
+CLEAR_REFLECTION = 0.5 / CLEAR_ALPHA
 #: Difference between two coverages that is none.
 SAME_ALPHA = 1e-4
 #: Without a texture: a gray that hides nothing.
@@ -112,12 +114,10 @@ def true_refraction(materials: Iterable[bpy.types.Material]) -> Iterator[None]:
     changed = []
     try:
         for material in materials:
-            for node in material.node_tree.nodes if material.node_tree else ():
-                if node.type == "BSDF_PRINCIPLED" and _is_clear(node):
-                    socket = node.inputs["IOR"]
-                    changed.append((socket, socket.default_value))
-                    index = compat.refraction_for(compat.reflection(node) * CLEAR_ALPHA)
-                    socket.default_value = round(index, 4)
+            for node in _clear_shaders(material):
+                socket = node.inputs["IOR"]
+                changed.append((socket, socket.default_value))
+                socket.default_value = _true_refraction_of(node)
         yield
     finally:
         for socket, value in changed:
@@ -128,8 +128,8 @@ def true_refraction(materials: Iterable[bpy.types.Material]) -> Iterator[None]:
 def without_maps(materials: Iterable[bpy.types.Material]) -> Iterator[None]:
     """Materials show neither relief nor roughness of maps, for formats that know bumps and highlights only.
 
-    Blender's exporter of OBJ names such maps all the same, and its importer takes their numbers for colors:
-    skin gets a gloss of white specks.
+    Blender's exporter of OBJ names such maps all the same, as heights and gloss, and its importer takes their
+    numbers for colors: skin gets a gloss of white specks. `mtl_file` names the relief as what it is.
     """
     cut = []
     try:
@@ -146,6 +146,20 @@ def without_maps(materials: Iterable[bpy.types.Material]) -> Iterator[None]:
     finally:
         for tree, before, socket in cut:
             tree.links.new(before, socket)
+
+
+def refraction_of(material: bpy.types.Material) -> float | None:
+    """The index of refraction of what a clear material is; None of others."""
+    return next((_true_refraction_of(node) for node in _clear_shaders(material)), None)
+
+
+def _clear_shaders(material: bpy.types.Material) -> list[bpy.types.Node]:
+    nodes = material.node_tree.nodes if material.node_tree else ()
+    return [node for node in nodes if node.type == "BSDF_PRINCIPLED" and _is_clear(node)]
+
+
+def _true_refraction_of(principled: bpy.types.Node) -> float:
+    return round(compat.refraction_for(compat.reflection(principled) * CLEAR_ALPHA), 4)
 
 
 def _is_clear(principled: bpy.types.Node) -> bool:

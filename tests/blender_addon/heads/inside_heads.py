@@ -488,15 +488,40 @@ def read_back(folder, name):
         assert abs(longest - wanted) < 1e-4, (longest, wanted)
     assert len([slot for slot in head.material_slots if slot.material]) == 6
     small = [image for image in bpy.data.images if tuple(image.size) == (32, 32)]
-    # OBJ's materials know no maps of relief and roughness.
+    # Blender's importer does not know OBJ's statement for normals, and would take its numbers for colors.
     assert bool(small) == (name != "obj"), [
         (image.name, image.filepath, tuple(image.size)) for image in bpy.data.images
     ]
+    if name == "obj":
+        check_mtl(folder)
     images = [image for image in bpy.data.images if tuple(image.size) == (64, 64)]
     assert images, [(image.name, image.filepath) for image in bpy.data.images]
     pixels = np.empty(64 * 64 * 4, np.float32)
     images[0].pixels.foreach_get(pixels)
     assert np.allclose(pixels.reshape(64, 64, 4)[32, 32, :3], [200 / 255, 120 / 255, 80 / 255], atol=0.02)
+
+
+def check_mtl(folder):
+    """Other programs find normals and true indices of refraction, Blender eyes that shine."""
+    parts = (folder / "head.mtl").read_text().split("newmtl ")[1:]
+    said = {part.split()[0].rsplit("_", 1)[-1]: part.splitlines()[1:] for part in parts}
+    assert [name for name in said if any(line.startswith("norm ") for line in said[name])] == ["skin"]
+    assert "norm normal.png" in said["skin"] and (folder / "normal.png").is_file()
+    assert not any(
+        line.startswith(("map_Bump", "map_Ns", "map_Pr")) for lines in said.values() for line in lines
+    )
+    for part, index in (("cornea", 1.376), ("tears", 1.336)):
+        assert f"Ni {index:.6f}" in said[part], said[part]
+        material = next(one for one in bpy.data.materials if one.name.endswith(part))
+        shader = next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
+        assert abs(shader.inputs["IOR"].default_value - index) < 1e-3
+        assert abs(shader.inputs["Alpha"].default_value - 0.06) < 1e-3
+        level = shader.inputs.get("Specular IOR Level") or shader.inputs["Specular"]
+        assert abs(level.default_value - 0.5 / 0.06) < 1e-2
+    skin = next(one for one in bpy.data.materials if one.name.endswith("skin"))
+    shader = next(node for node in skin.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
+    assert not shader.inputs["Normal"].is_linked and not shader.inputs["Roughness"].is_linked
+    assert abs(shader.inputs["Roughness"].default_value - 0.5) < 1e-2
 
 
 def check_write(folder, *names):
@@ -538,9 +563,10 @@ def glb_json(path):
 
 
 def check_obj_materials(text, name):
-    """They name no map that Blender's importer takes for a picture of colors; the head has kept its own."""
+    """They name no map that Blender takes for a picture of colors; the head has kept its own."""
     assert f"map_Kd {name}_albedo.png" in text
-    assert "normal.png" not in text and "roughness.png" not in text, text
+    assert text.count("normal.png") == 1 and f"norm {name}_normal.png" in text, text
+    assert "roughness.png" not in text, text
     skin = next(m for m in bpy.data.objects[name].data.materials if m.name.endswith("skin")).node_tree
     principled = next(node for node in skin.nodes if node.type == "BSDF_PRINCIPLED")
     assert principled.inputs["Normal"].links[0].from_node.type == "NORMAL_MAP"
