@@ -124,8 +124,8 @@ class Segmenter:
             pose: Of the head.
 
         Returns:
-            The probabilities of the classes in the head's segment frame; headwear and things that do not
-            touch the head are background.
+            The probabilities of the classes in the head's segment frame; headwear, hair and things that do
+            not touch the head are background.
         """
         frame = segment_frame(camera, pose)
         picture = cut_crop(rgb, frame, SEGMENT_SIZE, SEGMENT_SIZE)

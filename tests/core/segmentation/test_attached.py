@@ -45,6 +45,39 @@ def test_what_touches_the_head_stays(kind, rows, columns, stays):
     np.testing.assert_array_equal(after.labels[elsewhere], before.labels[elsewhere])
 
 
+@pytest.mark.parametrize(
+    ("boxes", "stays"),
+    [
+        ([(SegmentClass.HAIR, slice(60, 82), slice(90, 165))], True),
+        ([(SegmentClass.HAIR, slice(120, 210), slice(160, 180))], True),  # hangs over the clothes
+        # Below a scarf, over the clothes:
+        (
+            [
+                (SegmentClass.HEADWEAR, slice(60, 172), slice(158, 172)),
+                (SegmentClass.HAIR, slice(172, 220), slice(160, 175)),
+            ],
+            True,
+        ),
+        # A picture's frame above a hat, which it touches in a spot:
+        (
+            [
+                (SegmentClass.HEADWEAR, slice(40, 82), slice(90, 165)),
+                (SegmentClass.HEADWEAR, slice(30, 40), slice(125, 130)),
+                (SegmentClass.HAIR, slice(20, 30), slice(80, 180)),
+            ],
+            False,
+        ),
+        ([(SegmentClass.HAIR, slice(20, 40), slice(200, 240))], False),  # leaves
+    ],
+)
+def test_hair_touches_skin_or_what_covers_it(boxes, stays):
+    before = _segmentation(*boxes)
+    after = without_detached(before)
+    kind, rows, columns = boxes[-1]
+    np.testing.assert_allclose(after.probabilities.sum(0), 1, atol=1e-5)
+    assert (after.labels[rows, columns] == (kind if stays else SegmentClass.BACKGROUND)).all()
+
+
 def test_one_thing_goes_and_another_stays():
     hat = (SegmentClass.HEADWEAR, slice(50, 80), slice(90, 165))
     leaves = (SegmentClass.HEADWEAR, slice(0, 40), slice(200, 256))
