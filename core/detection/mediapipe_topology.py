@@ -21,6 +21,7 @@ LIPS = (
     *(61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185),
     *(78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191),
 )
+LIPS_OUTLINE = LIPS[:20]
 #: The lower lip's inner rim, from the right corner to the left one.
 INNER_LOWER_LIP = LIPS[21:30]
 #: Subject's right brow, then left.

@@ -1,10 +1,11 @@
 """Where hair, ears, neck, brows, lips and eyes are on the template: what a texture has to treat by itself."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..detection.mediapipe_topology import BROW_OUTLINES, BROWS, LIPS
+from ..detection.mediapipe_topology import BROW_OUTLINES, BROWS, LIPS, LIPS_OUTLINE
 from .topology import INNER, SKIN, HeadTopology
 
 #: Hairline of an average adult, head frame, meters: height above the eyes by how far back it is (forehead,
@@ -46,6 +47,9 @@ NECK_WIDTH = 0.012
 #: Width of the edge of brows, and how far back they are, y in the head frame, meters.
 BROW_EDGE = 0.003
 BROW_BACK = 0.075
+#: Width of the edge of lips, and how far back they are, y in the head frame, meters.
+LIP_EDGE = 0.0015
+LIP_BACK = 0.03
 #: Margins around brows and lids that still belong to them, meters.
 BROW_MARGIN = 0.004
 LID_MARGIN = 0.002
@@ -175,9 +179,34 @@ def brow_weight(points: np.ndarray, topology: HeadTopology, reach: float) -> np.
     Returns:
         (N,) float64, 0 to 1.
     """
+    depth = _depth_in_outlines(points, topology, BROW_OUTLINES)
+    weight = np.clip((depth + reach) / BROW_EDGE + 1, 0, 1)
+    return np.asarray(weight * (np.asarray(points)[:, 1] < BROW_BACK))
+
+
+def lip_weight(points: np.ndarray, topology: HeadTopology) -> np.ndarray:
+    """How far points are within the lips' outer rim.
+
+    Args:
+        points: (N, 3) on the average head's skin, head frame, meters.
+        topology: Of the heads.
+
+    Returns:
+        (N,) float64, 0 to 1.
+    """
+    depth = _depth_in_outlines(points, topology, (LIPS_OUTLINE,))
+    return np.asarray(np.clip(depth / LIP_EDGE, 0, 1) * (np.asarray(points)[:, 1] < LIP_BACK))
+
+
+def _depth_in_outlines(
+    points: np.ndarray, topology: HeadTopology, outlines: Sequence[Sequence[int]]
+) -> np.ndarray:
+    """(N,) meters: how deep points (N, 3) lie in outlines of landmarks, as seen from the front; negative
+    outside.
+    """
     depth = np.full(len(points), -np.inf)
-    from_front = np.asarray(points, np.float64)[:, [0, 2]]  # from the front
-    for outline in BROW_OUTLINES:
+    from_front = np.asarray(points, np.float64)[:, [0, 2]]
+    for outline in outlines:
         line = topology.vertices[topology.landmark[list(outline)]].astype(np.float64)[:, [0, 2]]
         edge = np.roll(line, -1, 0) - line
         offset = from_front[:, None] - line
@@ -189,8 +218,7 @@ def brow_weight(points: np.ndarray, topology: HeadTopology, reach: float) -> np.
         at = offset[..., 0] - edge[:, 0] * offset[..., 1] / np.where(edge[:, 1] == 0, 1.0, edge[:, 1])
         inside = (crossed & (at < 0)).sum(1) % 2 == 1
         depth = np.maximum(depth, np.where(inside, distance, -distance))
-    weight = np.clip((depth + reach) / BROW_EDGE + 1, 0, 1)
-    return np.asarray(weight * (np.asarray(points)[:, 1] < BROW_BACK))
+    return depth
 
 
 def scalp_half_space(points: np.ndarray) -> np.ndarray:

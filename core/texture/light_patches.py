@@ -38,6 +38,14 @@ SHADE_SIGMA = 4.0
 #: The same of the lightness of lids, and the soft limit, natural logarithm, of what is theirs.
 GLARE_SIGMA = 2.0
 GLARE_LIMIT = 0.35
+#: Soft limit, natural logarithm, of how much lighter lips are than most of them, and their border than the
+#: face's tone; and how much lighter, and bluer beside red, they are from where on, and surely, it is sheen.
+LIP_LIMIT = 0.2
+LIP_LIGHTNESS_RANGE = (0.2, 0.5)
+LIP_HUE_RANGE = (0.0, 0.2)
+#: Weight of lips from which on a texel says what they look like, and how many there have to be.
+LIP = 0.7
+LEAST_LIPS = 50
 #: Weight of plain skin below which it does.
 PLAIN = 0.5
 #: Darkness, natural logarithm, from which on a texel belongs to a spot, and that of a mole's darkest one; the
@@ -62,7 +70,7 @@ TINY = 1e-6
 
 
 def patch_light(
-    colors: np.ndarray, plain: np.ndarray, brows_and_lids: np.ndarray, lids: np.ndarray
+    colors: np.ndarray, plain: np.ndarray, brows_and_lids: np.ndarray, lids: np.ndarray, mouth: np.ndarray
 ) -> np.ndarray:
     """How much lighter or darker, and of what other hue, light in patches makes skin.
 
@@ -72,6 +80,8 @@ def patch_light(
         plain: (S, S) float32, 0..1, plain skin.
         brows_and_lids: (S, S) float32, 0..1: the light around them lies on them, too.
         lids: (S, S) float32, 0..1: skin without hair is never much lighter than the rest.
+        mouth: (S, S, 2) float32, 0..1: lips, and the skin right around them: what is much lighter and whiter
+            than most of the lips, or than the face, is sheen.
 
     Returns:
         (S, S, 3) float32, natural logarithm, to be subtracted.
@@ -89,6 +99,9 @@ def patch_light(
     light += around
     bare = cv2.resize(lids, small, interpolation=cv2.INTER_AREA) * (1 - weight)
     light += (bare * _glare(_lightness(colors - light)))[..., None]
+    light += _sheen_of_mouth(
+        colors - light, *cv2.split(cv2.resize(mouth, small, interpolation=cv2.INTER_AREA))
+    )
     return cv2.resize(light, full, interpolation=cv2.INTER_LINEAR)
 
 
@@ -105,6 +118,25 @@ def _glare(lightness: np.ndarray) -> np.ndarray:
     """(h, w) float32: what of the lightness (h, w) of lids, natural logarithm, no lid's skin has."""
     smooth = cv2.GaussianBlur(np.maximum(lightness, 0), (0, 0), GLARE_SIGMA)
     return np.float32(1 - KEPT) * beyond(smooth, GLARE_LIMIT)
+
+
+def _sheen_of_mouth(colors: np.ndarray, lips: np.ndarray, around: np.ndarray) -> np.ndarray:
+    """(h, w, 3) float32: the sheen of lips (h, w) and the skin around them (h, w), of their colors (h, w, 3)
+    beside the face's tone, natural logarithms.
+    """
+    sheen = around[..., None] * _sheen(colors)
+    certain = lips > LIP
+    if certain.sum() >= LEAST_LIPS:
+        sheen += lips[..., None] * _sheen(colors - np.median(colors[certain], axis=0))
+    return np.asarray(sheen, np.float32)
+
+
+def _sheen(colors: np.ndarray) -> np.ndarray:
+    """(h, w, 3) float32: what of colors (h, w, 3), natural logarithm, is much lighter and whiter than 0."""
+    lighter, bluer = _lightness(colors), colors[..., 2] - colors[..., 0]
+    share = ramp(lighter, *LIP_LIGHTNESS_RANGE) * ramp(bluer, *LIP_HUE_RANGE)
+    excess = np.float32(1 - KEPT) * beyond(np.maximum(lighter, 0), LIP_LIMIT)
+    return np.asarray(share[..., None] * (colors + (excess - lighter)[..., None]), np.float32)
 
 
 def _beyond_pigment(colors: np.ndarray) -> np.ndarray:

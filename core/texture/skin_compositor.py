@@ -14,7 +14,7 @@ import numpy as np
 from ..geometry.visibility import ramp
 from ..image.color import LUMINANCE, linear_to_bytes
 from ..image.sampling import sample_photo_linear
-from ..template.regions import Regions, brow_weight
+from ..template.regions import Regions, brow_weight, lip_weight
 from .albedo_model import DARK
 from .blocks import half_span, row_blocks
 from .creases import crease_shade
@@ -77,6 +77,9 @@ class SkinCompositor:
         self._regions, self._features, self._beard = regions, features, beard
         above = sampler.at_texels(sampler.topology.vertices[:, 2:] > MOUTH_BELOW)[:, 0]
         self._brows_and_lids = features * above
+        lips = lip_weight(sampler.topology.vertices, sampler.topology).astype(np.float32)
+        lips = sampler.at_texels(lips[:, None])[:, 0]
+        self._mouth = np.column_stack([lips, features * (1 - above) * (1 - lips)])
         brows = brow_weight(sampler.topology.vertices, sampler.topology, BROW_REACH)
         self._lids = self._brows_and_lids * (1 - sampler.at_texels(brows[:, None])[:, 0])
         _, self._fill = nearest_texels(sampler.texel, sampler.size)
@@ -204,7 +207,7 @@ class SkinCompositor:
         colors += self._coarse(self.sampler.at_texels(beside))
         noise = hue_noise(colors, self._coarse(self._features))
         colors -= noise
-        maps = [self._coarse(part) for part in (plain, self._brows_and_lids, self._lids)]
+        maps = [self._coarse(part) for part in (plain, self._brows_and_lids, self._lids, self._mouth)]
         light = (patch_light(colors, *maps) + noise).reshape(-1, 3)[self.sampler.texel]
         ratio -= self._in_box(light, box)
         return np.exp(light)

@@ -25,13 +25,14 @@ def picture(draw):
     return cv2.GaussianBlur(values, (0, 0), 2.0)
 
 
-def left(colors, plain=PLAIN, brows=None, lids=None):
+def left(colors, plain=PLAIN, brows=None, lids=None, lips=None, around=None):
     every, weight = np.zeros((SIZE, SIZE, 3), np.float32), np.ones((SIZE, SIZE), np.float32)
     every[:SIDE, :SIDE], weight[:SIDE, :SIDE] = colors, plain
-    maps = np.zeros((2, SIZE, SIZE), np.float32)
-    for values, given in zip(maps, (brows, lids), strict=True):
+    maps = np.zeros((4, SIZE, SIZE), np.float32)
+    for values, given in zip(maps, (brows, lids, lips, around), strict=True):
         values[:SIDE, :SIDE] = 0 if given is None else given
-    return colors - patch_light(every, weight, *maps)[:SIDE, :SIDE]
+    mouth = np.ascontiguousarray(np.moveaxis(maps[2:], 0, -1))
+    return colors - patch_light(every, weight, *maps[:2], mouth)[:SIDE, :SIDE]
 
 
 @pytest.mark.parametrize("light", [SUN, SHADE], ids=["sun", "shade"])
@@ -130,13 +131,28 @@ def test_glare_on_lids_goes_and_gray_brows_stay():
     assert left(usual, plain, 1 - plain, 1 - plain) == pytest.approx(usual, abs=0.03)
 
 
+def test_sheen_of_lips_and_their_border_goes_and_their_color_stays():
+    lips = picture(lambda values: cv2.rectangle(values, (100, 200), (400, 300), 1.0, -1))
+    around = picture(lambda values: cv2.rectangle(values, (80, 170), (420, 330), 1.0, -1)) - lips
+    plain = (lips + around < 0.01).astype(np.float32)
+    red = lips[..., None] * np.array([0.1, -0.5, -0.3], np.float32)
+    spot = picture(lambda values: cv2.rectangle(values, (200, 185), (300, 240), 1.0, -1))[..., None]
+    white = spot * np.array([0.9, 1.2, 1.2], np.float32)
+    after = left(red + white, plain, lips=lips, around=around)
+    difference = after[225, 250] - red[225, 250]
+    assert 0 < difference @ LUMINANCE < 0.4 and np.ptp(difference) < 0.03
+    assert np.abs(after[190, 250]).max() < 0.4 < 1.0 < white[190, 250].max()
+    pink = red + spot * np.array([0.5, 0.2, 0.2], np.float32)  # lighter, but redder
+    assert left(pink, plain, lips=lips, around=around) == pytest.approx(pink, abs=0.03)
+
+
 @pytest.mark.parametrize("side", [256, 1024, 2048])
 def test_it_does_the_same_at_all_sizes_of_texture(side):
     half = picture(lambda values: cv2.rectangle(values, (0, 0), (MIDDLE, SIDE), 1.0, -1))
     colors = half[..., None] * SUN
-    reference = patch_light(colors, PLAIN, 1 - PLAIN, 1 - PLAIN)
+    reference = patch_light(colors, PLAIN, 1 - PLAIN, 1 - PLAIN, np.zeros((SIDE, SIDE, 2), np.float32))
     ones = np.ones((side, side), np.float32)
     smaller = cv2.resize(colors, (side, side), interpolation=cv2.INTER_AREA)
-    other = patch_light(smaller, ones, 1 - ones, 1 - ones)
+    other = patch_light(smaller, ones, 1 - ones, 1 - ones, np.zeros((side, side, 2), np.float32))
     assert other.shape == (side, side, 3)
     assert cv2.resize(other, (SIDE, SIDE), interpolation=cv2.INTER_AREA) == pytest.approx(reference, abs=0.06)
