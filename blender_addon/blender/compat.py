@@ -14,6 +14,9 @@ from .srgb import srgb_to_linear
 COLOR_ATTRIBUTE = "Color"
 #: Index of refraction of the cornea.
 CORNEA_IOR = 1.376
+#: Blender's name of the group that glTF's exporter looks into, and its inputs with what they are unlinked.
+GLTF_GROUP = "glTF Material Output"
+GLTF_INPUTS = {"Occlusion": 0.0, "Thickness": 0.0}
 #: Base class of what handles files dropped into a window: since 4.1.
 FILE_HANDLER: type | None = getattr(bpy.types, "FileHandler", None)
 #: Eevee's name: the one that came with 4.2 bore another until it alone was left.
@@ -183,6 +186,33 @@ def set_subsurface(principled: bpy.types.Node, weight: float, radius: tuple[floa
     else:
         inputs["Subsurface"].default_value = weight
         inputs["Subsurface Radius"].default_value = [value / weight for value in radius]
+
+
+def subsurface_weight(principled: bpy.types.Node) -> bpy.types.NodeSocket | None:
+    """The input for the fraction of light that goes into the Principled shader's material.
+
+    None until 3.6: there all light goes in, and "Subsurface" scales how deep and chooses the color.
+    """
+    return principled.inputs.get("Subsurface Weight")
+
+
+def gltf_group() -> bpy.types.NodeTree:
+    """The group in which Blender's glTF exporter looks for what its shaders have no input for."""
+    group = bpy.data.node_groups.get(GLTF_GROUP)
+    if group is not None:
+        sockets = group.interface.items_tree if hasattr(group, "interface") else group.inputs
+        if all(any(socket.name == name for socket in sockets) for name in GLTF_INPUTS):
+            return group
+    group = bpy.data.node_groups.new(GLTF_GROUP, "ShaderNodeTree")
+    for name, value in GLTF_INPUTS.items():
+        if hasattr(group, "interface"):
+            socket = group.interface.new_socket(name, in_out="INPUT", socket_type="NodeSocketFloat")
+        else:  # until 3.6
+            socket = group.inputs.new("NodeSocketFloat", name)
+        socket.default_value = value
+    group.nodes.new("NodeGroupInput").location = (-200, 0)
+    group.nodes.new("NodeGroupOutput")
+    return group
 
 
 def base_colors(principled: bpy.types.Node) -> list[bpy.types.NodeSocket]:

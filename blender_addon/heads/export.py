@@ -35,6 +35,7 @@ from .head_materials import (
     CLEAR_REFLECTION,
     IMAGE_NODE,
     MAP_NODES,
+    SHADING_NODES,
     refraction_of,
     same_picture,
     true_refraction,
@@ -371,6 +372,9 @@ def _texture_files(head: bpy.types.Object, path: Path | None) -> Iterator[None]:
             nodes = [node for node in _image_nodes(head) if same_picture(node.image, image)]
             place = None if path is None else path.with_name(_beside(path.name, name))
             stack.enter_context(_texture_file(nodes, image, place))
+        for node in _image_nodes(head, tuple(SHADING_NODES.values())) if path is None else ():
+            if node.image is not None:
+                stack.enter_context(_texture_file([node], node.image, None))
         yield
 
 

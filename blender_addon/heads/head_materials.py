@@ -17,10 +17,18 @@ from ..blender.shader_nodes import add_node, add_principled, new_material
 IMAGE_NODE = "Albedo"
 #: Nodes of the other maps that Blender shows, by the names of their files without ending.
 MAP_NODES = {"normal": "Normal", "roughness": "Roughness"}
+#: Nodes of maps that files have no place for, or Blender's renderers no use: those of `MAP_NODES` are written
+#: beside files that refer to pictures, these are not.
+SHADING_NODES = {"occlusion": "Occlusion", "thickness": "Thickness"}
 #: The material that has them.
 MAPPED = "skin"
 #: How deep light goes into skin, meters, red, green and blue (d'Eon and Luebke, GPU Gems 3, chapter 14).
 SKIN_DEPTH = (0.0037, 0.0014, 0.0007)
+#: Values of the map of thickness, of 1, between which it makes a difference: 4 and 16 mm.
+THIN = 0.2
+THICK = 0.8
+#: Fraction of the light that goes into the thinnest skin: rims of ears and nostrils redden before a light.
+THIN_SUBSURFACE = 1.0
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,7 @@ def build_materials(
         names: Of FINISHES.
         image: The texture, with the lashes' coverage as a channel of its own; None for none.
         prefix: The head's name, which theirs begin with.
-        maps: The skin's other maps, by MAP_NODES' names.
+        maps: The skin's other maps, by the names of MAP_NODES and SHADING_NODES.
 
     Returns:
         A material for each name, in this order.
@@ -169,19 +177,45 @@ def _is_clear(principled: bpy.types.Node) -> bool:
 
 
 def _add_maps(material: bpy.types.Material, maps: Mapping[str, bpy.types.Image]) -> None:
-    """Let a material have relief and roughness from maps."""
-    nodes, links = material.node_tree.nodes, material.node_tree.links
-    principled = next(node for node in nodes if node.type == "BSDF_PRINCIPLED")
+    """Let a material have relief and roughness from maps, be clearer where it is thin, and keep occlusion."""
+    links = material.node_tree.links
+    principled = next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
     for row, (name, image) in enumerate(maps.items(), 1):
         texture = add_node(material, "ShaderNodeTexImage", (-550, -300 * row))
-        texture.name = texture.label = MAP_NODES[name]
+        texture.name = texture.label = (MAP_NODES | SHADING_NODES)[name]
         texture.image = image
+        color, place = texture.outputs["Color"], (-250, -300 * row)
         if name == "normal":
-            relief = add_node(material, "ShaderNodeNormalMap", (-250, -300 * row))
-            links.new(texture.outputs["Color"], relief.inputs["Color"])
+            relief = add_node(material, "ShaderNodeNormalMap", place)
+            links.new(color, relief.inputs["Color"])
             links.new(relief.outputs["Normal"], principled.inputs["Normal"])
+        elif name == "roughness":
+            links.new(color, principled.inputs["Roughness"])
+        elif name == "occlusion":
+            # Renderers find out themselves what is occluded; glTF's exporter looks for this group.
+            keep = add_node(material, "ShaderNodeGroup", place)
+            keep.node_tree = compat.gltf_group()
+            links.new(color, keep.inputs["Occlusion"])
         else:
-            links.new(texture.outputs["Color"], principled.inputs["Roughness"])
+            _link_thickness(material, color, compat.subsurface_weight(principled), place)
+
+
+def _link_thickness(
+    material: bpy.types.Material,
+    thickness: bpy.types.NodeSocket,
+    weight: bpy.types.NodeSocket | None,
+    place: tuple[float, float],
+) -> None:
+    """Let more light go in where a material is thin, where Blender lets one choose how much does."""
+    if weight is None:
+        return
+    fraction = add_node(material, "ShaderNodeMapRange", place)
+    limits = ("From Min", THIN), ("From Max", THICK)
+    ends = ("To Min", THIN_SUBSURFACE), ("To Max", FINISHES[MAPPED].subsurface)
+    for socket, value in (*limits, *ends):
+        fraction.inputs[socket].default_value = value
+    material.node_tree.links.new(thickness, fraction.inputs["Value"])
+    material.node_tree.links.new(fraction.outputs["Result"], weight)
 
 
 def _with_holes(image: bpy.types.Image | None) -> bpy.types.Image | None:

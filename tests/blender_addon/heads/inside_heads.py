@@ -110,6 +110,7 @@ def check_build(folder):
     skin = next(m for m in mesh.materials if m.name == "somebody skin").node_tree
     principled = next(node for node in skin.nodes if node.type == "BSDF_PRINCIPLED")
     assert principled.inputs["Normal"].is_linked and principled.inputs["Roughness"].is_linked
+    check_thin_and_occluded(skin, principled)
     assert not mesh.validate(verbose=True), "Blender had to repair the mesh"
     assert_no_path_of(folder / "albedo.png")
     # In a window of its own it takes the place of the startup file's cube.
@@ -499,6 +500,25 @@ def read_back(folder, name):
     pixels = np.empty(64 * 64 * 4, np.float32)
     images[0].pixels.foreach_get(pixels)
     assert np.allclose(pixels.reshape(64, 64, 4)[32, 32, :3], [200 / 255, 120 / 255, 80 / 255], atol=0.02)
+
+
+def check_thin_and_occluded(tree, principled):
+    """Thin skin is clearer, thick skin as without the map; glTF's exporter finds the occlusion."""
+    maps = {name: tree.nodes[name] for name in ("Thickness", "Occlusion")}
+    for node in maps.values():
+        assert node.image.packed_file and node.image.colorspace_settings.name == "Non-Color"
+    weight = principled.inputs.get("Subsurface Weight")
+    if weight is not None:  # since 4.0; before, all light goes in anyway
+        fraction = weight.links[0].from_node
+        assert fraction.inputs["Value"].links[0].from_node == maps["Thickness"]
+        ends = ("From Min", "From Max", "To Min", "To Max")
+        low, high, thin, thick = (fraction.inputs[end].default_value for end in ends)
+        assert 0 < low < high < 1 and thin > 0.5 and abs(thick - weight.default_value) < 1e-6
+        assert fraction.clamp
+    group = next(node for node in tree.nodes if node.type == "GROUP")
+    assert group.node_tree.name == "glTF Material Output"
+    assert group.inputs["Occlusion"].links[0].from_node == maps["Occlusion"]
+    assert not group.inputs["Thickness"].is_linked and group.inputs["Thickness"].default_value == 0
 
 
 def check_mtl(folder):

@@ -28,7 +28,8 @@ def made(tmp_path_factory):
     texture[..., :3] = (200, 120, 80)
     (folder / "albedo.png").write_bytes(texture_bytes(texture))
     (folder / "normal.png").write_bytes(texture_bytes(np.full((32, 32, 3), (128, 128, 255), np.uint8)))
-    (folder / "roughness.png").write_bytes(texture_bytes(np.full((32, 32), 128, np.uint8)))
+    for name in ("roughness", "occlusion", "thickness"):
+        (folder / f"{name}.png").write_bytes(texture_bytes(np.full((32, 32), 128, np.uint8)))
     (folder / "face.json").write_text('{"files": {}}')
     return folder
 
