@@ -30,7 +30,7 @@ from .engine_glb import DAMAGED, engine_glb
 from .hair import MARK as HAIR_MARK
 from .hair import add_hair
 from .hair_copies import hair_copies
-from .hair_materials import pictures_as_colors
+from .hair_materials import COLOR_ENDING, is_recolored, pictures_as_colors
 from .head_materials import (
     CLEAR_REFLECTION,
     IMAGE_NODE,
@@ -43,6 +43,7 @@ from .head_materials import (
 )
 from .head_npz import FILE_NAME, TEXTURE, read_head
 from .manifest import add_file
+from .manifest import read as read_manifest
 
 __all__ = [
     "DESCRIPTIONS",
@@ -70,6 +71,11 @@ DESCRIPTIONS = {
     "obj": "the head as photographed, without shapes (y up, the face looks along +z); with head.mtl",
     "usd": "the head with blendshapes and bones, neutral, as USD (z up, the face looks along -y)",
     "glb": "the head with blendshapes and bones, neutral, as glTF (y up, the face looks along +z)",
+}
+#: The same of what is beside them.
+BESIDE_DESCRIPTIONS = {
+    ".mtl": "materials of the OBJ file",
+    ".png": "a picture that OBJ or USD files refer to",
 }
 
 
@@ -228,7 +234,7 @@ def export_folder(
     wanted: Sequence[str],
     stem: str = STEM,
     bones: str = "blender",
-) -> list[Path]:
+) -> dict[str, str]:
     """Export the head of a result's folder into that folder; what Blender needs for it is removed again.
 
     Args:
@@ -239,7 +245,8 @@ def export_folder(
         bones: The convention of the bones' names, one of `bone_names.NAMINGS`.
 
     Returns:
-        The files, in the order of the formats.
+        Description of each new file by its name: the heads', in the order of the formats, then what they
+        refer to.
 
     Raises:
         HeadFileError: The folder's files are damaged.
@@ -252,12 +259,16 @@ def export_folder(
         head = build_head(data, texture if texture.is_file() else None, context.scene.collection, stem)
         add_hair(head, folder)
         options = ExportOptions(bones=bones)
-        paths = [export_head(context, head, folder, name, stem, options=options)[0] for name in wanted]
-    for name, path in zip(wanted, paths, strict=True):
-        add_file(folder, path.name, DESCRIPTIONS[name])
-        if path.with_suffix(".mtl").is_file() and name == "obj":
-            add_file(folder, path.with_suffix(".mtl").name, "materials of the OBJ file")
-    return paths
+        written = [export_head(context, head, folder, name, stem, options=options) for name in wanted]
+    made = {paths[0].name: DESCRIPTIONS[name] for name, paths in zip(wanted, written, strict=True)}
+    # Pictures that the engine has written keep what it says of them.
+    listed = read_manifest(folder).get("files", {})
+    for path in itertools.chain.from_iterable(paths[1:] for paths in written):
+        if path.name not in listed:
+            made[path.name] = BESIDE_DESCRIPTIONS[path.suffix]
+    for name, description in made.items():
+        add_file(folder, name, description)
+    return made
 
 
 def _moved(path: Path, folder: Path) -> Path:
@@ -388,7 +399,8 @@ def _hair_texture_files(hair: Sequence[bpy.types.Object], path: Path | None) -> 
                 # The Solid view's own pictures are linked to nothing: no file has a use for them.
                 linked = any(output.is_linked for output in node.outputs)
                 if node.type == "TEX_IMAGE" and node.image is not None and linked:
-                    nodes.setdefault(node.image, (_hair_picture(ob, node.image), []))[1].append(node)
+                    name = _hair_picture(ob, node.image, is_recolored(material))
+                    nodes.setdefault(node.image, (name, []))[1].append(node)
     names = set()
     with contextlib.ExitStack() as stack:
         for image, (name, shown) in nodes.items():
@@ -400,13 +412,16 @@ def _hair_texture_files(hair: Sequence[bpy.types.Object], path: Path | None) -> 
         yield names
 
 
-def _hair_picture(ob: bpy.types.Object, image: bpy.types.Image) -> str:
+def _hair_picture(ob: bpy.types.Object, image: bpy.types.Image, recolored: bool) -> str:
     """The name of the file of a picture of hair, without ending."""
     name, part = Path(bpy.path.basename(image.filepath)).stem, ob.get(HAIR_MARK)
+    if image.colorspace_settings.name == "Non-Color":
+        return name
     # Brows and beards have the strand atlas in colors of their own.
-    if part in facial_hair.PARTS["cards"] and image.colorspace_settings.name != "Non-Color":
+    if part in facial_hair.PARTS["cards"]:
         name = name.replace("hair", part, 1)
-    return name
+    # In a result's folder, the engine's picture is there, which Blender dyes and shades anew.
+    return name + COLOR_ENDING if recolored and not name.endswith(COLOR_ENDING) else name
 
 
 @contextlib.contextmanager

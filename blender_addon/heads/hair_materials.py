@@ -19,8 +19,12 @@ ROUGHNESS = 0.75
 SPECULAR = 0.15
 #: What the shell's color is multiplied with where cards or strands lie on it: it is the shade between them.
 SHADE = 0.9
+#: What the names of pictures end in whose colors the engine's pictures do not have.
+COLOR_ENDING = "_color"
 #: File name of the strand atlas in the hair's color.
-DYED_TEXTURE = "hair_cards_color.png"
+DYED_TEXTURE = f"hair_cards{COLOR_ENDING}.png"
+#: Factors of color that are nearer to 1 than this are none.
+SAME_COLOR = 1e-3
 #: Nodes whose values are set later.
 DYE_NODE = "Dye"
 SHADE_NODE = "Shade"
@@ -156,6 +160,15 @@ def pictures_as_colors(materials: Iterable[bpy.types.Material], straight: bool) 
             tree.links.new(before, socket)
 
 
+def is_recolored(material: bpy.types.Material) -> bool:
+    """Whether dye or shade give a material of hair other colors than its picture has."""
+    return _changes(_factor(material))
+
+
+def _changes(factor: np.ndarray) -> bool:
+    return bool(np.abs(factor - 1.0).max() > SAME_COLOR)
+
+
 def _factor(material: bpy.types.Material) -> np.ndarray:
     """(3,) what dye and shade multiply a material's color with, linear RGB."""
     factor = np.ones(3)
@@ -167,7 +180,7 @@ def _factor(material: bpy.types.Material) -> np.ndarray:
 
 def _bake(image: bpy.types.Image, factor: np.ndarray) -> None:
     """Multiply a file's picture by a color, linear RGB; a packed one is left alone."""
-    if image.packed_file is not None or np.abs(factor - 1.0).max() < 1e-3:
+    if image.packed_file is not None or not _changes(factor):
         return
     pixels = np.empty(len(image.pixels), np.float32)
     image.pixels.foreach_get(pixels)
@@ -182,7 +195,7 @@ def is_undyed(materials: Iterable[bpy.types.Material]) -> bool:
     nodes = [
         material.node_tree.nodes[DYE_NODE] for material in materials if DYE_NODE in material.node_tree.nodes
     ]
-    return all(abs(socket.default_value - 1.0) < 1e-3 for node in nodes for socket in node.inputs)
+    return all(abs(socket.default_value - 1.0) < SAME_COLOR for node in nodes for socket in node.inputs)
 
 
 def _principled(material: bpy.types.Material, output: bpy.types.Node) -> bpy.types.Node:

@@ -7,7 +7,7 @@ import bpy
 
 from ...errors import StepError
 from ...heads.bone_names import NAMINGS
-from ...heads.export import DESCRIPTIONS, export_folder, formats
+from ...heads.export import export_folder, formats
 from ..result import StepResult
 
 
@@ -23,9 +23,4 @@ def run(folder: Path, options: dict[str, Any]) -> StepResult:
     bones = str(options.get("bones") or "blender")
     if bones not in NAMINGS:
         raise StepError(f"There are no bone names {bones!r}: choose {', '.join(NAMINGS)}.")
-    files: dict[str, str] = {}
-    for name, path in zip(wanted, export_folder(bpy.context, folder, wanted, bones=bones), strict=True):
-        files[path.name] = DESCRIPTIONS[name]
-        if name == "obj" and path.with_suffix(".mtl").is_file():
-            files[path.with_suffix(".mtl").name] = "materials of the OBJ file"
-    return StepResult(files)
+    return StepResult(export_folder(bpy.context, folder, wanted, bones=bones))

@@ -331,15 +331,30 @@ def check_hair_files(folder):
             path.stem.removeprefix("Ann_"): load_picture(path)[0, 0, :3] for path in out.glob("*.png")
         }
         pictures = {part: color for part, color in pictures.items() if "hair" in part or "brows" in part}
-        colors = {"hair_shell", "hair_cover", "hair_cards_color", "brows_cards_color"}
+        colors = {"hair_shell_color", "hair_cover", "hair_cards_color", "brows_cards_color"}
         assert pictures.keys() == colors | {"hair_cards_normal"}, (name, pictures.keys())
         red = {part for part in colors if pictures[part][0] > 2 * pictures[part][1]}
-        assert red == {"hair_shell", "hair_cards_color"}, (name, pictures)
+        assert red == {"hair_shell_color", "hair_cards_color"}, (name, pictures)
         if name == "obj":
             shown = {
                 line.split()[-1] for line in (out / "Ann.mtl").read_text().splitlines() if "map_Kd" in line
             }
             assert {f"Ann_{part}.png" for part in colors} <= shown, shown
+    check_files_in_folder(folder)
+
+
+def check_files_in_folder(folder):
+    """In a result's folder, what files refer to is listed with them, and the engine's pictures stay."""
+    before = {path.name: path.read_bytes() for path in folder.glob("*.png")}
+    made = head_export.export_folder(bpy.context, folder, ["obj"])
+    own = {"hair_shell_color.png", "hair_cards_color.png", "brows_cards_color.png"}
+    assert made.keys() >= {"head.obj", "head.mtl", *own}, made
+    assert own.isdisjoint(before) and all((folder / name).read_bytes() == before[name] for name in before)
+    listed = json.loads((folder / "face.json").read_text("utf-8"))["files"]
+    for line in (folder / "head.mtl").read_text().splitlines():
+        if line.startswith("map_"):
+            assert line.split()[-1] in made.keys() | before.keys(), line
+    assert made.keys() <= listed.keys()
 
 
 def check_tones():
@@ -434,7 +449,7 @@ def export(folder, name):
             print(name, "is not here")
             return
         raise AssertionError("an exporter that is not there has worked")
-    (path,) = head_export.export_folder(bpy.context, folder, [name])
+    path = folder / next(iter(head_export.export_folder(bpy.context, folder, [name])))
     assert path.is_file()
     document = json.loads((folder / "face.json").read_text("utf-8"))
     assert document["files"][path.name]["bytes"] == path.stat().st_size
