@@ -21,7 +21,9 @@ COSINES = (0.2, 0.5)
 #: Distances from what is behind the head, meters, between which hair's own color begins to be seen: at the
 #: outline it is mixed with the background's, and stretched over the hair's side.
 FROM_BACKGROUND = (0.001, 0.006)
-#: The same, from which on the color of hair is certain, and others are completed from it.
+#: How far something hides a point, 0..1, from which on its color is not seen.
+HIDDEN = 0.5
+#: The same as `FROM_BACKGROUND`, from which on hair's color is certain, and others are completed from it.
 DEEP_INSIDE = 0.009
 #: Neighbors that a completed color is a mean of.
 NEIGHBORS = 16
@@ -185,5 +187,6 @@ def _visibility(maps: HairMaps, depth: np.ndarray, points: np.ndarray, normals: 
     visible = unoccluded(depth, around, distance, TOLERANCE)
     visible = visible * ramp(facing(maps, points, normals), *COSINES)
     inside = ((pixels > 0) & (pixels < SIZE - 1)).all(1)
+    inside &= sample_image(maps.hidden.astype(np.float32), pixels) < HIDDEN
     visible = visible * ramp(sample_image(maps.hull, pixels), *FROM_BACKGROUND)
     return np.asarray(visible * inside * ramp(sample_image(maps.outline, pixels), -0.002, 0.001))

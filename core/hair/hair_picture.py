@@ -37,6 +37,13 @@ EDGE_BAND = (0.008, 0.016)
 EDGE_UNLIKE_HAIR = (0.2, 0.4)
 #: `LIKE_AROUND` in that band.
 EDGE_LIKE_AROUND = (0.7, 1.1)
+#: How far a pixel shows what is around the hair, 0..1, from which on those beside it are taken to be mixed
+#: with that, too,
+CERTAINLY_FOREIGN = 0.5
+#: and which those are.
+MIXED = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
+#: Hair between such pixels that is no wider than this is mixed, too.
+ISLANDS = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
 #: Standard deviation of the smoothing of hue, pixels: single pixels are noise.
 HUE_SIGMA = 1.5
 #: Standard deviation of the smoothing of colors of vertices, pixels.
@@ -128,7 +135,7 @@ def hair_alone(maps: HairMaps) -> tuple[np.ndarray, np.ndarray]:
         (SIZE, SIZE, 3) float32, sRGB 0..255, at the outline and over what is no hair from hair near it; and
         (SIZE, SIZE) float32 0..1, how far a pixel's own color is kept.
     """
-    weight = ramp(maps.outline, EDGE_FROM, EDGE_TO).astype(np.float32) * _own(maps)
+    weight = ramp(maps.outline, EDGE_FROM, EDGE_TO).astype(np.float32) * _own(maps) * ~maps.hidden
     if weight.sum() < 50:
         weight = maps.mask.astype(np.float32)
     return _filled(maps.colors, weight), weight
@@ -185,6 +192,9 @@ def _own(maps: HairMaps) -> np.ndarray:
     nearer = 1 - ramp(from_around / np.maximum(from_hair, 1e-3), *EDGE_LIKE_AROUND)
     foreign = np.maximum(foreign, along * nearer)
     foreign[np.isfinite(maps.depth)] = 0
+    # Beside what shows through, strands are mixed with it: they must not lend it to the hair around.
+    mixed = cv2.dilate(np.where(foreign > CERTAINLY_FOREIGN, foreign, 0), MIXED)
+    foreign = np.maximum(foreign, cv2.morphologyEx(mixed, cv2.MORPH_CLOSE, ISLANDS))
     return np.asarray(1 - foreign, np.float32)
 
 

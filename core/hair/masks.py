@@ -65,7 +65,7 @@ class HairMaps:
         hull: float32, meters, the same for the mask with everything that may hide hair.
         hairline: float32, meters, distance from what is seen of the head's bare skin, 0 on it.
         depth: float32, meters from the camera to the head's skin, inf beside it.
-        hidden: bool, where something before the head hides what is there.
+        hidden: bool, where something before the head hides what is there, or the photo does not reach.
         background: bool, what belongs neither to the person nor to what hides them.
         colors: (SIZE, SIZE, 3) float32, sRGB 0..255, the photo.
     """
@@ -197,7 +197,10 @@ def hair_maps(
     skin = [SegmentClass.SKIN, SegmentClass.FACIAL_HAIR]
     bare = on_head & (_enlarged(segmentation.probabilities[skin].sum(0)) > 0.5) & ~mask
     bare |= hidden & on_face & ~mask
-    hidden &= ~on_face
+    # Beyond the photo's border its pixels are repeated: they say as little as a hand before the head.
+    beyond = beyond_photo(frame, rgb.shape[1], rgb.shape[0])
+    bare &= ~beyond
+    hidden = (hidden & ~on_face) | (beyond & on_head)
     if tuple(kinds) == (SegmentClass.HEADWEAR,):
         mistaken = skin_in_headwear(mask, on_head, bare, colors)
         mask, bare = without_spots(mask & ~mistaken), bare | mistaken
@@ -216,6 +219,23 @@ def hair_maps(
         _enlarged(segmentation.probabilities[SegmentClass.BACKGROUND]) > 0.5,
         colors,
     )
+
+
+def beyond_photo(frame: AffineFrame, width: int, height: int) -> np.ndarray:
+    """What the photo does not reach.
+
+    Args:
+        frame: Of the pictures.
+        width: Of the photo, pixels.
+        height: The same.
+
+    Returns:
+        (SIZE, SIZE) bool.
+    """
+    pixels = np.stack(np.meshgrid(np.arange(SIZE), np.arange(SIZE)), -1).reshape(-1, 2)
+    inside = frame.crop_to_photo(pixels.astype(float))
+    beyond = ((inside < -0.5) | (inside > np.array([width, height]) - 0.5)).any(1)
+    return np.asarray(beyond.reshape(SIZE, SIZE))
 
 
 def skin_in_headwear(

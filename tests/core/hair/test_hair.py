@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 
 from core.detection.mediapipe_topology import BROW_OUTLINES
 from core.errors import ModelError
-from core.geometry.frames import FRONTAL, Camera, HeadPose
+from core.geometry.frames import FRONTAL, AffineFrame, Camera, HeadPose
 from core.geometry.visibility import depth_map
 from core.hair.builder import FacialHairRequest, HairBuilder
 from core.hair.groom import HairGroom
@@ -124,6 +124,38 @@ def test_background_in_the_mask_does_not_color_the_hair(builder):
         False,
     ]
     assert np.abs(hair_alone(maps)[0][row, column] - BROWN).max() < 25
+
+
+def test_strands_before_a_bright_wall_do_not_lend_its_color(builder):
+    rgb, segmentation, _ = picture_of(SegmentClass.HAIR)
+    meters = (np.arange(600) - CAMERA.cx) * POSE.translation[2] / CAMERA.focal_px
+    rgb[:, (meters > 0.068) & (meters < 0.092)] = 200
+    rgb[:, (meters > 0.078) & (meters < 0.082)] = (np.array(BROWN) + 200) // 2
+    maps = hair_maps(rgb, segmentation, CAMERA, POSE, builder.topology.vertices, builder.topology.triangles)
+    at, _ = maps.pixels_of(np.array([[0.071, 0.0, 0.06], [0.08, 0.0, 0.06], [0.085, 0.0, 0.06]]))
+    column, row = at.round().astype(int).T
+    assert maps.mask[row, column].all()
+    assert np.abs(hair_alone(maps)[0][row, column] - BROWN).max() < 12
+
+
+def test_hair_goes_on_beyond_the_border_of_the_photo(builder):
+    rgb, segmentation, _ = picture_of(SegmentClass.HAIR)
+    vertices = builder.topology.vertices
+    above = POSE.head_to_camera(np.array([[0.0, 0.0, 0.06]]))
+    top = round(float(CAMERA.project(above)[0, 1]))
+    matrix = segmentation.frame.matrix.copy()
+    row = round(float(segmentation.frame.photo_to_crop(CAMERA.project(above))[0, 1]))
+    matrix[:, 2] += matrix[:, 1] * top
+    # The first row of the photo is repeated above it: the forehead.
+    probabilities = segmentation.probabilities.copy()
+    probabilities[:, :row] = probabilities[:, row : row + 1]
+    cut = rgb[top:], Segmentation(probabilities, AffineFrame(matrix)), replace(CAMERA, cy=CAMERA.cy - top)
+    shell = builder.build(*cut, POSE, vertices).shell
+    crown = np.array([[0.0, 0.03, 0.11], [0.0, 0.06, 0.12]])
+    skin = vertices[cKDTree(vertices).query(crown)[1]]
+    over = shell.vertices[cKDTree(shell.vertices[:, :2]).query_ball_point(skin[:, :2], 0.006)[0]]
+    assert over[:, 2].max() > skin[0, 2]
+    assert np.abs(shell.colors[shell.vertices[:, 2] > 0.09].mean(0) - BROWN).max() < 25
 
 
 @pytest.mark.filterwarnings("error")
