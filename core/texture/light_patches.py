@@ -38,8 +38,8 @@ SHADE_SIGMA = 4.0
 #: The same of the lightness of lids, and the soft limit, natural logarithm, of what is theirs.
 GLARE_SIGMA = 2.0
 GLARE_LIMIT = 0.35
-#: Soft limit, natural logarithm, of how much lighter lips are than most of them, and their border than the
-#: face's tone; and how much lighter, and bluer beside red, they are from where on, and surely, it is sheen.
+#: Soft limit, natural logarithm, of how much lighter lips are than their lighter half, and their border than
+#: the face's tone; and how much lighter, and bluer beside red, they are from where on, and surely, it is sheen.
 LIP_LIMIT = 0.2
 LIP_LIGHTNESS_RANGE = (0.2, 0.5)
 LIP_HUE_RANGE = (0.0, 0.2)
@@ -81,7 +81,7 @@ def patch_light(
         brows_and_lids: (S, S) float32, 0..1: the light around them lies on them, too.
         lids: (S, S) float32, 0..1: skin without hair is never much lighter than the rest.
         mouth: (S, S, 2) float32, 0..1: lips, and the skin right around them: what is much lighter and whiter
-            than most of the lips, or than the face, is sheen.
+            than the lighter half of the lips, or than the face, is sheen.
 
     Returns:
         (S, S, 3) float32, natural logarithm, to be subtracted.
@@ -127,7 +127,11 @@ def _sheen_of_mouth(colors: np.ndarray, lips: np.ndarray, around: np.ndarray) ->
     sheen = around[..., None] * _sheen(colors)
     certain = lips > LIP
     if certain.sum() >= LEAST_LIPS:
-        sheen += lips[..., None] * _sheen(colors - np.median(colors[certain], axis=0))
+        # Lower lips are lighter than upper ones, by their color and by the light.
+        own = colors[certain]
+        lightness = own @ LUMINANCE
+        lighter = own[lightness >= np.median(lightness)]
+        sheen += lips[..., None] * _sheen(colors - np.median(lighter, axis=0))
     return np.asarray(sheen, np.float32)
 
 
