@@ -39,7 +39,7 @@ SHADE_SIGMA = 4.0
 GLARE_SIGMA = 2.0
 GLARE_LIMIT = 0.35
 #: Soft limit, natural logarithm, of how much lighter lips are than their lighter half, and their border than
-#: the face's tone; and how much lighter, and bluer beside red, they are from where on, and surely, it is sheen.
+#: the face's tone; and how much lighter, and bluer beside red, they are from where on, surely, it is sheen.
 LIP_LIMIT = 0.2
 LIP_LIGHTNESS_RANGE = (0.2, 0.5)
 LIP_HUE_RANGE = (0.0, 0.2)
