@@ -78,8 +78,8 @@ STRAY_FULL_FROM = 0.35
 STRAY_DEPTH = 0.0015
 #: Cards with roots this near to bare skin in the photo, meters, are thin ones, too.
 HAIRLINE = 0.012
-#: So are cards shorter than this, meters: dense ones would look like scales.
-DENSE_LENGTH = 0.035
+#: So are cards shorter than this, meters: dense ones would look like scales, or chips of bark.
+DENSE_LENGTH = 0.09
 #: So are cards of the outer layer that the photo shows further than this, 0..1: there the shell has strands.
 SHOWN = 0.3
 #: Lightness of cards at their roots, and the part of their length over which they get lighter.

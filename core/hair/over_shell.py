@@ -17,7 +17,7 @@ from .volume import hidden_by
 #: each other, too.
 HEIGHTS = (0.0008, 0.0022)
 #: Cards shorter than this, meters, lie lower by as much: they would be steps.
-FULL_HEIGHT_LENGTH = 0.06
+FULL_HEIGHT_LENGTH = 0.15
 #: How far below the shell the others lie at least, meters, and the outer ones at their roots.
 BELOW = 0.0012
 #: Where a card comes nearer to the shell than this, meters, it begins to come out of it,
@@ -25,6 +25,10 @@ BEGINNING = 0.003
 #: over this fraction of its length, but not before this one.
 EMERGING = 0.35
 LEAST_BEGINNING = 0.05
+#: Fractions of its length between which a card comes down to the shell again, and what is left of its height
+#: then.
+TIP = (0.6, 1.0)
+TIP_HEIGHT = 0.25
 #: Distances inside the photo's outline, meters, between which cards begin to lie over the shell: at the
 #: outline they would widen it.
 INSIDE_OUTLINE = (0.001, 0.005)
@@ -112,6 +116,8 @@ def over_shell(
     out = out * np.clip((along - begins) / EMERGING, 0, 1)[..., None]
     heights = rng.uniform(*HEIGHTS, len(laid.outer)) * np.minimum(laid.length / FULL_HEIGHT_LENGTH, 1)
     heights, outer = heights[:, None, None], laid.outer[:, None, None]
+    # Ends that stand off it are steps.
+    heights = heights * (1 - (1 - TIP_HEIGHT) * ramp(along, *TIP))[:, None]
     wanted = np.where(outer, (heights + BELOW) * out, 0) - BELOW
     for _ in range(ROUNDS):
         height, normals = (part.reshape(*shape, -1) for part in surface.height(vertices.reshape(-1, 3)))

@@ -65,8 +65,9 @@ def test_outer_cards_come_out_of_the_shell_and_stay_over_it(ball):
     laid = over_shell(crossing, over(True, True, True), ball, maps(0.05), np.random.default_rng(0))
     height = heights_of(laid)
     assert (height[:, 0] < 0).all() and (height[:, 4:] > 0).all()
-    assert HEIGHTS[0] - 3e-4 < height[:, 4:-1].min() and height[:, 4:-1].max() < HEIGHTS[1] + 3e-4
-    assert np.ptp(height[:, 4:-1].mean((1, 2))) > 1e-4  # each at a height of its own
+    assert HEIGHTS[0] - 3e-4 < height[:, 4:6].min() and height[:, 4:-1].max() < HEIGHTS[1] + 3e-4
+    assert np.ptp(height[:, 4:6].mean((1, 2))) > 1e-4  # each at a height of its own
+    assert (height[:, -1] < 0.5 * height[:, 4]).all()  # ends that stand off it are steps
 
 
 def test_inner_cards_stay_below(ball):
