@@ -216,9 +216,10 @@ def color_word(linear: np.ndarray) -> str:
     warmth = float(linear[0] / max(linear[2], 1e-3))
     if (warmth < 1.7 and lightness > 0.05) or (warmth < 1.9 and lightness > 0.15):
         return "white" if lightness > 0.35 else "gray"
-    if lightness < 0.018:
+    # Dark hair is black unless its hue shows: black hair has hardly any.
+    if lightness < (0.01 if warmth > 4.5 else 0.018):
         return "black"
-    if warmth > 4.5 and 0.03 < lightness < 0.3 and linear[0] > 3.2 * linear[1]:
+    if warmth > 4.5 and 0.015 < lightness < 0.3 and linear[0] > 3.2 * linear[1]:
         return "red"
     if lightness < 0.05:
         return "dark brown"

@@ -38,7 +38,8 @@ from core.hair.strand_atlas import (
 )
 from core.hair.strand_atlas import FILE_NAME as STRAND_ATLAS
 from core.hair.strands import CURL_SHAPES
-from core.hair.style import RECEDING, bare_fraction, describe, lying_thickness, tangle
+from core.hair.style import RECEDING, bare_fraction, color_word, describe, lying_thickness, tangle
+from core.image.color import srgb_to_linear
 from core.io.hair_files import about_hair
 from core.io.hair_glb import hair_glb_bytes
 from core.io.hair_npz import hair_npz_bytes
@@ -561,6 +562,20 @@ def test_short_hair_is_curly_only_with_less_clear_lines():
     assert tangle(flow, "short") == 0.0 < 0.5 < tangle(flow, "long")
     unclear = SimpleNamespace(coherence=0.25, curl=0.19)
     assert tangle(unclear, "short") == tangle(unclear, "long") == 1.0
+
+
+@pytest.mark.parametrize(
+    ("color", "word"),
+    [
+        ((53, 24, 13), "red"),
+        ((119, 58, 31), "red"),
+        ((43, 23, 16), "dark brown"),
+        ((25, 15, 12), "black"),
+        ((28, 17, 11), "black"),
+    ],
+)
+def test_dark_hair_of_a_clear_hue_is_not_called_black(color, word):
+    assert color_word(srgb_to_linear(np.array(color) / 255)) == word
 
 
 def test_heads_without_hair_are_called_bald():
