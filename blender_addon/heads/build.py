@@ -11,7 +11,7 @@ from ..blender.images import pack
 from ..errors import HeadFileError
 from .armature import build_armature
 from .checked_pictures import check_picture
-from .head_materials import MAP_NODES, SHADING_NODES, build_materials
+from .head_materials import ALL_MAP_NODES, build_materials
 from .head_npz import HeadData
 
 #: The shape key that has the photo's expression.
@@ -76,9 +76,9 @@ def build_head(
 
 
 def _load_maps(folder: Path, name: str) -> dict[str, bpy.types.Image]:
-    """The maps that a folder has, by the names of MAP_NODES and SHADING_NODES."""
+    """The maps that a folder has, by ALL_MAP_NODES' names."""
     maps = {}
-    for kind in (*MAP_NODES, *SHADING_NODES):
+    for kind in ALL_MAP_NODES:
         path = folder / f"{kind}.png"
         if path.is_file():
             maps[kind] = load_image(path, f"{name} {kind}")

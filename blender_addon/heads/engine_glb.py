@@ -16,7 +16,7 @@ from .armature import MODIFIER, rig_of
 from .build import PHOTO_SHAPE, SUBDIVISION
 from .hair import hair_as_made
 from .hair_npz import FACIAL_HAIR
-from .head_materials import FINISHES, MAP_NODES, SHADING_NODES
+from .head_materials import ALL_MAP_NODES, FINISHES
 from .head_npz import FILE_NAME, TEXTURE, HeadData, read_head
 
 GLB_FILE = "head.glb"
@@ -84,7 +84,7 @@ def _shapes_unchanged(head: bpy.types.Object, data: HeadData) -> bool:
 
 
 def _materials_unchanged(head: bpy.types.Object, data: HeadData, texture: Path) -> bool:
-    files = [texture, *(texture.with_name(f"{name}.png") for name in (*MAP_NODES, *SHADING_NODES))]
+    files = [texture, *(texture.with_name(f"{name}.png") for name in ALL_MAP_NODES)]
     pictures = {read_regular(file, MAX_FILE_BYTES) for file in files if file.exists()}
     materials = [slot.material for slot in head.material_slots]
     if len(materials) != len(data.material_names):

@@ -20,6 +20,8 @@ MAP_NODES = {"normal": "Normal", "roughness": "Roughness"}
 #: Nodes of maps that files have no place for, or Blender's renderers no use: those of `MAP_NODES` are written
 #: beside files that refer to pictures, these are not.
 SHADING_NODES = {"occlusion": "Occlusion", "thickness": "Thickness"}
+#: Nodes of all maps.
+ALL_MAP_NODES = MAP_NODES | SHADING_NODES
 #: The material that has them.
 MAPPED = "skin"
 #: How deep light goes into skin, meters, red, green and blue (d'Eon and Luebke, GPU Gems 3, chapter 14).
@@ -92,7 +94,7 @@ def build_materials(
         names: Of FINISHES.
         image: The texture, with the lashes' coverage as a channel of its own; None for none.
         prefix: The head's name, which theirs begin with.
-        maps: The skin's other maps, by the names of MAP_NODES and SHADING_NODES.
+        maps: The skin's other maps, by ALL_MAP_NODES' names.
 
     Returns:
         A material for each name, in this order.
@@ -182,7 +184,7 @@ def _add_maps(material: bpy.types.Material, maps: Mapping[str, bpy.types.Image])
     principled = next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
     for row, (name, image) in enumerate(maps.items(), 1):
         texture = add_node(material, "ShaderNodeTexImage", (-550, -300 * row))
-        texture.name = texture.label = (MAP_NODES | SHADING_NODES)[name]
+        texture.name = texture.label = ALL_MAP_NODES[name]
         texture.image = image
         color, place = texture.outputs["Color"], (-250, -300 * row)
         if name == "normal":

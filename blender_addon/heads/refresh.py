@@ -9,7 +9,7 @@ from ..errors import AddonError
 from . import adjustments, hair
 from .armature import edited, rig_of
 from .build import CONFIDENCE, DEVIATION, PHOTO_SHAPE, PREFIX, load_image
-from .head_materials import IMAGE_NODE, MAP_NODES, SHADING_NODES
+from .head_materials import ALL_MAP_NODES, IMAGE_NODE
 from .head_npz import HeadData, HeadRig
 from .loaded import LoadedHead
 
@@ -87,8 +87,7 @@ def _set_images(head: bpy.types.Object, loaded: LoadedHead) -> None:
     if loaded.albedo is None:
         return
     nodes = {IMAGE_NODE: loaded.albedo}
-    maps = MAP_NODES | SHADING_NODES
-    nodes |= {node: loaded.albedo.with_name(f"{kind}.png") for kind, node in maps.items()}
+    nodes |= {node: loaded.albedo.with_name(f"{kind}.png") for kind, node in ALL_MAP_NODES.items()}
     for node_name, path in nodes.items():
         used = [
             slot.material.node_tree.nodes[node_name]

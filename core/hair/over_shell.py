@@ -110,7 +110,8 @@ def over_shell(
     visible_inside = ramp(sample_image(maps.outline, pixels), *INSIDE_OUTLINE)
     out = np.maximum(visible_inside, hidden_by(maps, pixels, depth)).reshape(shape)
     along = np.linspace(0, 1, shape[1])
-    near = surface.height(points)[0].reshape(shape).mean(2) > -BEGINNING
+    height, normals = surface.height(points)
+    near = height.reshape(shape).mean(2) > -BEGINNING
     begins = np.maximum(along[near.argmax(1)], LEAST_BEGINNING)[:, None]
     moved = (near | (along >= begins))[..., None]
     out = out * np.clip((along - begins) / EMERGING, 0, 1)[..., None]
@@ -119,9 +120,10 @@ def over_shell(
     # Ends that stand off it are steps.
     heights = heights * (1 - (1 - TIP_HEIGHT) * ramp(along, *TIP))[:, None]
     wanted = np.where(outer, (heights + BELOW) * out, 0) - BELOW
-    for _ in range(ROUNDS):
-        height, normals = (part.reshape(*shape, -1) for part in surface.height(vertices.reshape(-1, 3)))
-        height = height[..., 0]
+    for number in range(ROUNDS):
+        if number > 0:
+            height, normals = surface.height(vertices.reshape(-1, 3))
+        height, normals = height.reshape(shape), normals.reshape(vertices.shape)
         lift = np.where(moved & (np.abs(height) < REACH), wanted - height, 0)
         lift = np.where(outer, lift, np.minimum(lift, 0))
         # Rows that are moved unlike their neighbors would be kinks.

@@ -14,7 +14,7 @@ import numpy as np
 from ..geometry.visibility import ramp
 from ..image.color import LUMINANCE, linear_to_bytes
 from ..image.sampling import sample_photo_linear
-from ..template.regions import Regions, brow_weight, lip_weight
+from ..template.regions import Regions, lip_weight
 from .albedo_model import DARK
 from .blocks import half_span, row_blocks
 from .creases import crease_shade
@@ -31,8 +31,6 @@ from .tone_correction import ToneCorrection
 MARGIN = 8
 #: Height, meters, head frame, above which features are brows and lids, and below which the mouth is.
 MOUTH_BELOW = -0.03
-#: How far beyond the landmarks' outline brows have hair, meters.
-BROW_REACH = 0.004
 #: Weights of the mirror image from which on it is used, and used fully.
 MIRROR_RANGE = (0.3, 0.9)
 
@@ -62,7 +60,13 @@ class SkinCompositor:
     """Puts the skin of heads of one topology together at one size."""
 
     def __init__(
-        self, size: int, sampler: SkinSampler, regions: Regions, features: np.ndarray, beard: np.ndarray
+        self,
+        size: int,
+        sampler: SkinSampler,
+        regions: Regions,
+        features: np.ndarray,
+        beard: np.ndarray,
+        brows: np.ndarray,
     ) -> None:
         """Prepare what does not depend on the photo.
 
@@ -72,6 +76,7 @@ class SkinCompositor:
             regions: Of the topology.
             features: (n,) float32, 0..1, how far texels are on lips, brows and lids.
             beard: (n,) float32, 0..1, how far beards grow on them.
+            brows: (n,) 0..1, how far they are on brows.
         """
         self.size, self.sampler = size, sampler
         self._regions, self._features, self._beard = regions, features, beard
@@ -80,8 +85,7 @@ class SkinCompositor:
         lips = lip_weight(sampler.topology.vertices, sampler.topology).astype(np.float32)
         lips = sampler.at_texels(lips[:, None])[:, 0]
         self._mouth = np.column_stack([lips, features * (1 - above) * (1 - lips)])
-        brows = brow_weight(sampler.topology.vertices, sampler.topology, BROW_REACH)
-        self._lids = self._brows_and_lids * (1 - sampler.at_texels(brows[:, None])[:, 0])
+        self._lids = self._brows_and_lids * (1 - brows)
         _, self._fill = nearest_texels(sampler.texel, sampler.size)
         self._detail = DetailLayer(size)
 

@@ -69,8 +69,9 @@ EVEN_FINER_BESIDE = 5.0
 CLIPPED_RANGE = (0.75, 0.95)
 #: Weight of the smoothness of sheen where it goes on under brows and lips.
 SHEEN_STIFFNESS = 0.1
-#: How far beyond the landmarks' outline brows are taken out, meters, where they are not to be in the texture.
-BROW_REMOVAL = 0.004
+#: How far beyond the landmarks' outline brows have hair, meters: so far they are taken out where they are not
+#: to be in the texture, and begin where lids end.
+BROW_REACH = 0.004
 #: Weight of the smoothness of the skin that takes their place.
 BROW_STIFFNESS = 0.1
 #: Of how many texels one says whether the photo has colors.
@@ -102,14 +103,16 @@ class SkinPainter:
         features, beard, neck = self.sampler.at_texels(np.column_stack(regions)).T.copy()
         before_ear = self.sampler.beside_ear
         self._features, self._beard = features, beard * (1 - before_ear)
-        self.compositor = SkinCompositor(size, self.sampler, self.regions, self._features, self._beard)
         # Where fine lines are no skin's: necklaces, and ears that lie before the head's.
         self._smooth = np.maximum(neck, before_ear)
         of_skin = np.zeros(len(topology.vertices), bool)
         of_skin[topology.vertices_of(SKIN)] = True
         self._of_skin = of_skin
-        self._brows = brow_weight(topology.vertices, topology, BROW_REMOVAL) * of_skin
+        self._brows = brow_weight(topology.vertices, topology, BROW_REACH) * of_skin
         self._brow_texels = self.sampler.at_texels(self._brows[:, None])[:, 0]
+        self.compositor = SkinCompositor(
+            size, self.sampler, self.regions, self._features, self._beard, self._brow_texels
+        )
         self._beside = np.maximum(self.regions.neck, side_weight(topology, self.regions.ear)) * of_skin
         self._glossy = of_skin * (1 - self.regions.features) * (1 - self.regions.beard)
 

@@ -54,12 +54,14 @@ def test_brows_and_folds_are_no_glasses():
     assert with_glasses(segmentation, rgb, landmarks) is segmentation
 
 
-@pytest.mark.parametrize(("name", "worn"), [("female_69", True), ("male_36", False), ("male_49", False)])
-def test_both_rims_are_of_one_kind(detector, data_folder, name, worn):
+@pytest.mark.parametrize(
+    ("name", "has_glasses"), [("female_69", True), ("male_36", False), ("male_49", False)]
+)
+def test_both_rims_are_of_one_kind(detector, data_folder, name, has_glasses):
     """A fold below one eye of male_36, and sheen around the other, are lines of two kinds."""
     rgb = load_photo(data_folder / "portraits" / f"{name}.jpg").rgb
     (face,) = detector.detect(rgb, max_faces=1)
-    assert (find_glasses(rgb, face.points) is not None) == worn
+    assert (find_glasses(rgb, face.points) is not None) == has_glasses
 
 
 def test_rims_are_accessories_and_what_is_in_them_stays_skin():
