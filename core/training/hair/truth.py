@@ -10,6 +10,8 @@ from .head_field import HeadField
 
 #: Half the gap between locks that is closed, meters.
 GAP = 0.02
+#: Hair in the skin's own folds is this close to a strand, meters.
+IN_FOLDS = 0.006
 #: Added to the box of the hair on each side, meters.
 MARGIN = 0.03
 #: Cells of the truth that the network learns from, meters.
@@ -53,11 +55,18 @@ def closed_volume(points: np.ndarray, grid: Grid, head: np.ndarray) -> np.ndarra
     inside = np.zeros(grid.shape, bool)
     at = np.round((points - grid.origin) / grid.cell).astype(int)
     inside[tuple(at.T)] = True
+    # A ball reaches no folds of ears, eyes and nostrils either: they are hair only where hair is beside them.
+    folds = _closed(head, grid.cell) & (distance_transform_edt(~inside) * grid.cell > IN_FOLDS)
+    hair = _closed(inside | head, grid.cell) & ~folds | inside
+    return np.asarray(binary_fill_holes(hair | head) & ~head)
+
+
+def _closed(solid: np.ndarray, cell: float) -> np.ndarray:
+    """(X, Y, Z) bool: what a ball of radius `GAP` cannot reach from outside; cells are `cell` meters."""
     # Beyond the grid is outside: what is between head and border is no gap.
-    pad = int(np.ceil(GAP / grid.cell)) + 2
-    outside = distance_transform_edt(np.pad(~(inside | head), pad, constant_values=True)) * grid.cell > GAP
-    closed = (distance_transform_edt(~outside) * grid.cell > GAP)[(slice(pad, -pad),) * 3]
-    return np.asarray(binary_fill_holes(closed | inside) & ~head)
+    pad = int(np.ceil(GAP / cell)) + 2
+    outside = distance_transform_edt(np.pad(~solid, pad, constant_values=True)) * cell > GAP
+    return np.asarray((distance_transform_edt(~outside) * cell > GAP)[(slice(pad, -pad),) * 3])
 
 
 def hair_truth(
