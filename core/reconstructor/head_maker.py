@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from ..errors import PhotobustError
@@ -90,6 +90,7 @@ class HeadMaker:
         self.hair_settings = hair_settings
         self._painter: AlbedoPainter | None = None
         self._preparing: Thread | None = None
+        self._wrapper_prepared = Event()
 
     def prepare(self, options: HeadOptions) -> None:
         """Begin to load what heads are made with, beside what comes before: the first head is there earlier.
@@ -103,8 +104,12 @@ class HeadMaker:
 
     def _prepare(self, options: HeadOptions) -> None:
         # What cannot be loaded is tried again where it is needed, and the reason is given there.
+        try:
+            with suppress(PhotobustError):
+                _ = self.wrapper
+        finally:
+            self._wrapper_prepared.set()
         with suppress(PhotobustError):
-            _ = self.wrapper
             if options.wants_hair:
                 _ = self.hair_builder
             if options.texture:
@@ -124,7 +129,8 @@ class HeadMaker:
         prior = made.prior
         with progress.step("head", f"Fitting the quad mesh to {task.name}"):
             if self._preparing is not None:
-                self._preparing.join()
+                # What texture and hair are made with may go on loading beside the wrap.
+                self._wrapper_prepared.wait()
             begun = self.wrapper.begin(made.surface, prior.vertices, task.face, task.camera, prior.pose)
             if not task.adjustments:
                 return WrappedHead(begun, prior.pose, None)
@@ -156,6 +162,8 @@ class HeadMaker:
             The head with texture and hair, as far as they are wanted and the photo shows hair.
         """
         albedo = hair = None
+        if self._preparing is not None:
+            self._preparing.join()
         # None needs another: the blendshapes are repaired and the hair is made beside the texture.
         with ThreadPoolExecutor(2, "photobust-head") as pool:
             finished = pool.submit(self._finished_head, options, wrapped)

@@ -2,6 +2,7 @@
 
 from contextlib import nullcontext
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +14,7 @@ from core.template.template import HeadTemplate
 from core.texture.settings import TextureSettings
 from core.wrapping.options import HeadOptions
 from core.wrapping.settings import WrapSettings
+from tests.conftest import PATIENCE_SECONDS
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 
@@ -35,6 +37,31 @@ def test_what_the_options_ask_for_is_loaded_once():
     painter = maker.painter(1024)
     assert painter is maker._painter and "_completed" in vars(painter)
     assert "_mapper" not in vars(painter._completed)
+
+
+def test_the_wrap_does_not_wait_for_what_only_the_texture_needs(monkeypatch):
+    maker, painted = maker_of(MODELS), Event()
+    painter = SimpleNamespace(prepare=lambda _: painted.wait(PATIENCE_SECONDS))
+    monkeypatch.setattr(HeadMaker, "painter", lambda *_: painter)
+    monkeypatch.setattr(HeadMaker, "wrapper", property(lambda _: Wrapper()))
+    maker.prepare(HeadOptions(texture=1024, hair="none"))
+    prior = SimpleNamespace(vertices=None, pose="pose")
+    task = SimpleNamespace(name="a face", face=None, camera=None, adjustments=None)
+    made, progress = (
+        SimpleNamespace(prior=prior, surface=None),
+        SimpleNamespace(step=lambda *_: nullcontext()),
+    )
+    assert maker.wrap(task, made, progress).in_progress == "begun"
+    assert maker._preparing.is_alive()
+    painted.set()
+    maker._preparing.join()
+
+
+class Wrapper:
+    """Wraps nothing."""
+
+    def begin(self, *_):
+        return "begun"
 
 
 class Skin(str):
