@@ -278,9 +278,12 @@ class HairBuilder:
         bare = bare_fraction(scalp, skin, self._regions)
         style = describe(guides, flow, picture.typical, outside, height, bare)
         clock.lap("guides")
-        curls = tangle(flow, style.length)
+        curls = tangle(flow, style)
+        painted_length = style.length_m if lying else np.inf
         texturing = beside.submit(
-            lambda: texture_shell(sampling.result(), picture, flow, settings.seed, skin, curls)
+            lambda: texture_shell(
+                sampling.result(), picture, flow, settings.seed, skin, curls, painted_length
+            )
         )
         if style.curl in CURL_SHAPES:
             guides = curled(guides, CURL_SHAPES[style.curl], settings.seed)

@@ -37,8 +37,11 @@ FEWEST_HIDDEN = 6
 CHART_SMOOTHING = 4
 #: Space around charts, texels.
 PADDING = 6
-#: Side of the dark corner of the texture that the inner side has, texels.
+#: Side of the dark corner of the texture that the inner side has, texels, and of the one to its left, which
+#: has the typical color.
 DARK_CORNER = 8
+#: Distance from the rim, meters, up to which the inner side has the latter: it may come out of the skin.
+AT_RIM = 0.012
 #: Lightness of the inner side, of the typical color.
 INNER_LIGHTNESS = 0.35
 #: Painted strands and locks: sides of the pictures of noise, steps of the line integral to each side, texels
@@ -46,6 +49,11 @@ INNER_LIGHTNESS = 0.35
 STREAK_SIDES = (512, 128)
 STREAK_STEPS = 8
 STREAK_STEP = 1.7
+#: Lengths of hair, meters, between which it lies in locks: shorter hair is fur,
+LOCK_LENGTHS = (0.015, 0.05)
+#: and up to which its dots are finer than curls, down to this part of their size.
+FINE_LENGTH = 0.03
+LEAST_DOTS = 0.5
 #: Values of the noise, and what the numbers of cells are multiplied with for their hash.
 HASHED = 65_521
 HASH_PRIMES = np.array([73_856_093, 19_349_663, 83_492_791])
@@ -140,6 +148,7 @@ def texture_shell(
     seed: int,
     skin: Skin | None = None,
     curls: float = 0.0,
+    length: float = np.inf,
 ) -> HairShell:
     """Paint a shell's texture.
 
@@ -150,6 +159,7 @@ def texture_shell(
         seed: Of the noise that strands are drawn from.
         skin: What is seen between the hairs at the rim; None for what has no strands.
         curls: 0 (hair that shows as lines) to 1 (curls).
+        length: Of the hair, meters: painted strands are no longer.
 
     Returns:
         The shell.
@@ -160,8 +170,9 @@ def texture_shell(
     rim = None
     if flow is not None:
         soft = mesh.rim if skin is not None else None
-        fine, coarse = _strands(texels, unwrapped, flow, soft, seed, curls)
-        lock_contrast = (1 - CURL_LOCK_LOSS * curls) * colors.lock_contrast
+        fine, coarse = _strands(texels, unwrapped, flow, soft, seed, (curls, length))
+        in_locks = (1 - CURL_LOCK_LOSS * curls) * ramp(np.array(length), *LOCK_LENGTHS)
+        lock_contrast = float(in_locks) * colors.lock_contrast
         detail = CONTRAST_GAIN * colors.contrast * fine + lock_contrast * coarse
         painted = np.clip(painted * np.exp(detail)[:, None], 0, 255)
         if soft is not None and skin is not None:
@@ -170,7 +181,8 @@ def texture_shell(
     image[:] = colors.typical
     image.reshape(-1, 3)[texels.texel] = painted * (1 - samples.visible) + samples.seen * samples.visible
     image = texels.padded(image)
-    image[-DARK_CORNER:, -DARK_CORNER:] = colors.typical * INNER_LIGHTNESS
+    image[-DARK_CORNER:, -2 * DARK_CORNER :] = colors.typical
+    image[-DARK_CORNER:, -DARK_CORNER:] *= INNER_LIGHTNESS
     uv = np.stack([(unwrapped.texels[:, 0] + 0.5) / size, 1 - (unwrapped.texels[:, 1] + 0.5) / size], 1)
     return HairShell(
         vertices=texels.vertices.astype(np.float32),
@@ -247,7 +259,12 @@ class ShellTexels:
 
 
 def _strands(
-    shown: ShellTexels, unwrapped: UnwrappedShell, flow: Flow, rim: Rim | None, seed: int, curls: float
+    shown: ShellTexels,
+    unwrapped: UnwrappedShell,
+    flow: Flow,
+    rim: Rim | None,
+    seed: int,
+    look: tuple[float, float],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fine and coarse noise along the hair, and across its rim.
 
@@ -257,7 +274,7 @@ def _strands(
         flow: The hair's direction.
         rim: Of the shell, if hair begins softly there.
         seed: Of the noise.
-        curls: 0 (hair that shows as lines) to 1 (curls).
+        look: 0 (hair that shows as lines) to 1 (curls); and the hair's length, meters.
 
     Returns:
         (T,) float32 of variance 1 each.
@@ -271,8 +288,14 @@ def _strands(
     field.reshape(-1, 2)[shown.texel] = shown.values(_in_charts(unwrapped, along))
     field = shown.padded(field)  # a line that leaves its chart goes on
     meters = _texel_size(unwrapped, shown.vertices, shown.outer)
-    noises = [_noise(shown.points, shown.texel, size, side, meters, seed) for side in STREAK_SIDES]
-    fine, coarse = (_streaks(field, noise, curls).ravel()[shown.texel] for noise in noises)
+    curls, length = look
+    streaks = []
+    for side in STREAK_SIDES:
+        noise = _noise(shown.points, shown.texel, size, side, meters, seed)
+        steps = length / 2 / (STREAK_STEP * meters * size / len(noise))
+        dots = float(np.clip(length / FINE_LENGTH, LEAST_DOTS, 1))
+        streaks.append(_streaks(field, noise, int(np.clip(steps, 1, STREAK_STEPS)), curls, dots))
+    fine, coarse = (streak.ravel()[shown.texel] for streak in streaks)
     return fine, coarse
 
 
@@ -344,7 +367,7 @@ def unwrap(mesh: ShellMesh, size: int) -> UnwrappedShell:
         size: Side of the texture, texels.
 
     Returns:
-        The texture coordinates; the inner side has those of the dark corner.
+        The texture coordinates; the inner side has those of the dark corner, at the rim of the one beside it.
     """
     chart = _charts(mesh)
     charts = len(DIRECTIONS) * LAYERS
@@ -363,6 +386,9 @@ def unwrap(mesh: ShellMesh, size: int) -> UnwrappedShell:
     scale, corners = _packed(boxes, size)
     texels = flat * scale + np.where(chart[:, None] >= 0, corners[np.maximum(chart, 0)], 0)
     texels[chart < 0] = size - DARK_CORNER / 2
+    if mesh.rim is not None:
+        at_rim = (chart < 0) & (mesh.rim.distance(mesh.vertices[source], AT_RIM) < AT_RIM)
+        texels[at_rim, 0] -= DARK_CORNER
     return UnwrappedShell(source, index.reshape(-1, 3).astype(np.int32), texels, chart)
 
 
@@ -484,7 +510,7 @@ def _noise(
     return noise
 
 
-def _streaks(field: np.ndarray, noise: np.ndarray, curls: float) -> np.ndarray:
+def _streaks(field: np.ndarray, noise: np.ndarray, steps: int, curls: float, dots: float) -> np.ndarray:
     """Noise drawn out along the hair.
 
     B. Cabral and L. Leedom, "Imaging vector fields using line integral convolution", SIGGRAPH 1993.
@@ -492,28 +518,30 @@ def _streaks(field: np.ndarray, noise: np.ndarray, curls: float) -> np.ndarray:
     Args:
         field: (S, S, 2) float32, unit vectors along the hair.
         noise: (T, T) float32 of mean 0 and variance 1.
+        steps: Of the integral, to each side.
         curls: 0..1, how far it is not drawn out.
+        dots: Size of the dots that it has instead, of that of curls.
 
     Returns:
         (S, S) float32 of mean 0 and variance 1.
     """
     size, side = len(field), len(noise)
     small = cv2.resize(field, (side, side), interpolation=cv2.INTER_NEAREST)
-    total = _convolved(noise, small)
+    total = _convolved(noise, small, steps)
     if curls > 0:
-        fine, coarse = (cv2.GaussianBlur(noise, (0, 0), sigma) for sigma in CURL_SIGMAS)
+        fine, coarse = (cv2.GaussianBlur(noise, (0, 0), dots * sigma) for sigma in CURL_SIGMAS)
         total = _standardized((1 - curls) * total + curls * _standardized(fine - coarse))
     return cv2.resize(total, (size, size), interpolation=cv2.INTER_LINEAR)
 
 
-def _convolved(noise: np.ndarray, field: np.ndarray) -> np.ndarray:
-    """A picture of noise (S, S), drawn out along a field (S, S, 2) of unit vectors; mean 0 and variance 1."""
+def _convolved(noise: np.ndarray, field: np.ndarray, steps: int) -> np.ndarray:
+    """Noise (S, S), drawn out along a field (S, S, 2) of unit vectors; mean 0 and variance 1."""
     total = noise.copy()
     rows, columns = np.mgrid[: len(noise), : len(noise)].astype(np.float32)
     for sign in (-STREAK_STEP, STREAK_STEP):
         x, y = columns.copy(), rows.copy()
         step = field
-        for _ in range(STREAK_STEPS):
+        for _ in range(steps):
             x += sign * step[..., 0]
             y += sign * step[..., 1]
             total += cv2.remap(noise, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)

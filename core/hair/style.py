@@ -16,6 +16,9 @@ from .strands import LYING_FACTOR, Guides
 
 #: Lengths, meters, up to which hair is cropped, short and medium.
 LENGTHS = (("cropped", 0.02), ("short", 0.10), ("medium", 0.25), ("long", np.inf))
+#: How much of short hair without curls is painted as dots, by its length in words: cropped hair stands up,
+#: longer hair shows as lines, however unclear they are.
+DOTS = {"cropped": 0.7, "short": 0.0}
 #: Hair that stands off the skin by more than this, meters, hangs or stands free.
 FREE = 0.012
 #: Free hair that reaches lower than this, meters, head frame, hangs: below the ears. Sideburns end above it.
@@ -86,8 +89,12 @@ def describe(
         curl = "wavy"
     if flow.coherence < UNCLEAR:
         curl, parting = ("curly", "unknown") if word != "cropped" else ("straight", "unknown")
-    if word == "cropped" and float(srgb_to_linear(color / 255).mean()) > DARK:
-        curl = "straight"  # gray stubble stands in all directions
+    if float(srgb_to_linear(color / 255).mean()) > DARK:
+        # Light hair that is short stands in all directions without being curly.
+        if word == "cropped":
+            curl = "straight"
+        elif word == "short" and curl == "curly":
+            curl = "wavy"
     return HairStyle(
         length=word,
         length_m=round(length, 3),
@@ -148,13 +155,16 @@ def _curly_coherence(length: str) -> tuple[float, float]:
     return SHORT_CURLY_COHERENCE if length in ("cropped", "short") else CURLY_COHERENCE
 
 
-def tangle(flow: Flow, length: str) -> float:
+def tangle(flow: Flow, style: HairStyle) -> float:
     """0 (hair that shows as lines) to 1 (curls, or hair in which the photo shows no lines).
 
     Args:
         flow: The hair's direction.
-        length: The hair's length in a word, see `HairStyle`.
+        style: Of the hair: that of short hair is known, see `DOTS`.
     """
+    length = style.length
+    if length in DOTS and style.curl != "curly":
+        return DOTS[length]
     if flow.coherence < UNCLEAR:
         return 1.0
     change, coherence = np.array(direction_change(flow)), np.array(flow.coherence)

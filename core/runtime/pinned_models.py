@@ -11,7 +11,7 @@ PINNED_MODELS = {
     "face_shape_model.npz": "a9f5c447919e312131705a39468e8f0052d5f1d0361452bcde729a02f58b3092",
     "hair_network.onnx": "2e0c83ebddb364fa8e06073969d3b1cb3c72a0858024a8a42d124b8b8e7f9c7f",
     "hair_network.safetensors": "d351a5415e84281d1bdbc2226687579d62e71ea127751ddb0447cc055a20c10a",
-    "hair_strand_atlas.npz": "386ca63a85cd0f1873fc1efedc998be2205d6f5ee90f9e381e3562d3fd77e178",
+    "hair_strand_atlas.npz": "666bf64ea99ecc5447f8e8de7940a6484113e25c2c68ba760469bf3ac830a653",
     "head_lods.npz": "69a5238baa42d1274e39f918d6ea27bf219bd6b911e2b4ed973ba6c9e26e4ac7",
     "head_rig.npz": "e0b7c825e0e44f9184e36359b27bae79c410435e4a5057e1c47cec864320fd7a",
     "head_sliders.npz": "3aaebba3d9115cc2ca326dc246a36100476bfdb3f8590cd3f64c45b69238ab1d",

@@ -45,6 +45,12 @@ LIGHTNESS = (0.66, 0.98)
 #: Points of a painted straight and curly strand.
 POINTS = 24
 CURLY_POINTS = 160
+#: Strands of dense locks, of the atlas's height: where the last one begins, and how far from the end the
+#: first one ends. They cover each other: by the first part of this way few have begun, by this power of it,
+#: so that a lock comes and ends in single hairs instead of at an edge.
+DENSE_BEGIN = 0.16
+DENSE_END = 0.34
+DENSE_POWER = 2.5
 #: Turns of a curly strand along the atlas: fewest and most; and their radius, texels.
 TURNS = (7.0, 13.0)
 TURN_RADIUS = (3.0, 8.0)
@@ -181,9 +187,13 @@ def _in_lock(rng: np.random.Generator, dense: bool) -> tuple[np.ndarray, np.ndar
     t = np.linspace(0, 1, POINTS)
     start = rng.uniform(-1, 1)
     end = 0.55 * start + rng.normal(0, 0.18)
-    begin = abs(rng.normal(0.0, 0.05 if dense else 0.1))
-    last = 1 - abs(rng.normal(0, 0.16 if dense else 0.22))
-    t = begin + (np.clip(last, 0.45, 0.985) - begin) * t
+    if dense:
+        begin = DENSE_BEGIN * rng.random() ** (1 / DENSE_POWER)
+        last = 0.985 - DENSE_END * rng.random() ** (1 / DENSE_POWER)
+    else:
+        begin = abs(rng.normal(0.0, 0.1))
+        last = np.clip(1 - abs(rng.normal(0, 0.22)), 0.45, 0.985)
+    t = begin + (last - begin) * t
     offset = (
         start + (end - start) * t**1.5 + 0.05 * np.sin(2 * np.pi * (t * rng.uniform(0.5, 2) + rng.random()))
     )

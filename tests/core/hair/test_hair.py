@@ -558,10 +558,19 @@ def test_hairlines_recede_where_the_photo_shows_skin(builder):
 
 
 def test_short_hair_is_curly_only_with_less_clear_lines():
+    short, long = (SimpleNamespace(length=length, curl="curly") for length in ("short", "long"))
     flow = SimpleNamespace(coherence=0.35, curl=0.19)
-    assert tangle(flow, "short") == 0.0 < 0.5 < tangle(flow, "long")
+    assert tangle(flow, short) == 0.0 < 0.5 < tangle(flow, long)
     unclear = SimpleNamespace(coherence=0.25, curl=0.19)
-    assert tangle(unclear, "short") == tangle(unclear, "long") == 1.0
+    assert tangle(unclear, short) == tangle(unclear, long) == 1.0
+
+
+def test_short_hair_without_curls_is_lines_and_cropped_hair_mostly_dots():
+    unclear = SimpleNamespace(coherence=0.1, curl=0.3)
+    cropped, short, long = (
+        SimpleNamespace(length=length, curl="straight") for length in ("cropped", "short", "long")
+    )
+    assert tangle(unclear, short) == 0.0 < 0.5 < tangle(unclear, cropped) < tangle(unclear, long) == 1.0
 
 
 @pytest.mark.parametrize(

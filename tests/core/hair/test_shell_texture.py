@@ -1,13 +1,24 @@
 """Charts of the shell: nothing shares its texels with what hides it."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
 from core.geometry.rasterize import fragments
 from core.hair.shell_mesh import ShellMesh
-from core.hair.shell_texture import DIRECTIONS, unwrap
+from core.hair.shell_texture import (
+    DARK_CORNER,
+    DIRECTIONS,
+    STREAK_STEPS,
+    _convolved,
+    unwrap,
+)
 
 SIZE = 256
+REACH = 0.015
 CELLS = 8
 SPACING = 0.01
 
@@ -47,3 +58,33 @@ def test_hidden_hair_has_a_chart_of_its_own():
 def test_what_is_not_hidden_or_by_little_has_one_chart(offsets):
     unwrapped = unwrap(sheets(*offsets), SIZE)
     assert len(set(unwrapped.chart)) == 1
+
+
+def test_the_inner_side_is_dark_but_at_the_rim():
+    two = sheets(0.0, 0.02)
+    count = len(two.vertices) // 2
+    inner = np.arange(2 * count) < count
+    edge = two.vertices[inner & (two.vertices[:, 2] == 0)]
+    rim = SimpleNamespace(distance=lambda points, reach: cKDTree(edge).query(points)[0].clip(max=reach))
+    unwrapped = unwrap(replace(two, inner=inner, rim=rim), SIZE)
+    inside = unwrapped.chart < 0
+    height = two.vertices[unwrapped.source[inside], 2]
+    column = unwrapped.texels[inside, 0]
+    assert (column[height < SPACING / 2] < SIZE - DARK_CORNER).all()
+    assert (column[height > REACH] > SIZE - DARK_CORNER).all()
+    # Both are in the corners, below all charts.
+    assert (unwrapped.texels[inside, 1] > SIZE - DARK_CORNER).all()
+    assert unwrapped.texels[~inside, 1].max() < SIZE - DARK_CORNER
+
+
+def test_painted_strands_are_as_long_as_the_integral():
+    noise = np.random.default_rng(0).standard_normal((SIZE, SIZE)).astype(np.float32)
+    field = np.zeros((SIZE, SIZE, 2), np.float32)
+    field[..., 0] = 1
+
+    def alike(steps):
+        """How alike texels are that are eight texels apart along the strands."""
+        picture = _convolved(noise, field, steps)
+        return float((picture[:, :-8] * picture[:, 8:]).mean())
+
+    assert abs(alike(1)) < 0.1 < 0.3 < alike(STREAK_STEPS)
