@@ -32,17 +32,32 @@ def row_dot(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.einsum("nc,nc->n", one, other)
 
 
+def lengths(vectors: np.ndarray) -> np.ndarray:
+    """Lengths of vectors: `np.linalg.norm` takes three times as long for three numbers, for the same bits.
+
+    Args:
+        vectors: (..., C), any unit; C at least 1, and less than 8.
+
+    Returns:
+        (...), the same unit.
+    """
+    first, *others = np.moveaxis(vectors * vectors, -1, 0)
+    for squares in others:
+        first += squares
+    return np.asarray(np.sqrt(first))
+
+
 def unit_vectors(vectors: np.ndarray, least: float = 1e-9) -> np.ndarray:
     """Vectors of length 1.
 
     Args:
-        vectors: (..., C), any unit.
+        vectors: (..., C), any unit; C as in `lengths`.
         least: Length below which vectors have no direction: they stay shorter than 1.
 
     Returns:
         (..., C).
     """
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), least))
+    return np.asarray(vectors / np.maximum(lengths(vectors), least)[..., None])
 
 
 def perpendicular_part(vectors: np.ndarray, axes: np.ndarray) -> np.ndarray:
@@ -152,7 +167,7 @@ def shading_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
         (V, 3) float32 unit vectors, `NO_NORMAL` at vertices without a triangle.
     """
     normals = vertex_normals(vertices, triangles)
-    valid = np.linalg.norm(normals, axis=1, keepdims=True) > 0.5
+    valid = lengths(normals)[:, None] > 0.5
     return np.where(valid, normals, NO_NORMAL).astype(np.float32)
 
 
@@ -263,7 +278,7 @@ def cotangent_laplacian(vertices: np.ndarray, triangles: np.ndarray) -> tuple["c
     from scipy.sparse import csr_matrix
 
     p = vertices[triangles].astype(np.float64)
-    double = np.linalg.norm(triangle_normals(vertices, triangles), axis=1)
+    double = lengths(triangle_normals(vertices, triangles))
     pairs, weights = [], []
     for k in range(3):
         a, b = p[:, (k + 1) % 3] - p[:, k], p[:, (k + 2) % 3] - p[:, k]

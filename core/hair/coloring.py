@@ -163,7 +163,9 @@ class HairColors:
         distance, index = distance.reshape(len(points), count), index.reshape(len(points), count)
         weight = 1 / (1 + (distance / HALF_DISTANCE) ** 2)
         total = weight.sum(1, keepdims=True) + TYPICAL_WEIGHT * count
-        colors = np.einsum("nk,nkc->nc", weight, self.known_colors[index])
+        # In one precision: einsum converts a few numbers at a time, which takes several times as long.
+        known = self.known_colors.astype(weight.dtype).take(index, 0)
+        colors = np.einsum("nk,nkc->nc", weight, known)
         return np.asarray((colors + TYPICAL_WEIGHT * count * self.picture.typical) / total, np.float32)
 
     def at(self, points: np.ndarray, visible: np.ndarray) -> np.ndarray:

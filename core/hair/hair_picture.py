@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from ..geometry.visibility import ramp
-from ..image.color import linear_to_srgb, srgb_to_linear
+from ..image.color import channel_mean, linear_to_srgb, srgb_to_linear
 from .masks import LIGHT_FLOOR, HairMaps, log_light
 
 #: Distances from the outline, meters, between which the photo's pixels begin to be hair alone.
@@ -97,7 +97,7 @@ class HairPicture:
         certain = weight > CERTAIN_COLOR if (weight > CERTAIN_COLOR).any() else maps.mask
         if pigmented:
             photo = without_tint(photo, np.median(photo[certain], axis=0))
-        lightness = np.log(photo.mean(-1) + 8)
+        lightness = np.log(channel_mean(photo) + 8)
         means = [cv2.GaussianBlur(lightness, (0, 0), sigma) for sigma in (CONTRAST_SIGMA, LOCK_SIGMA)]
         # Of hair that is nowhere wider than its own edge, all says how much it varies.
         own = weight > OWN_COLOR if (weight > OWN_COLOR).any() else maps.mask
@@ -172,21 +172,22 @@ def _own(maps: HairMaps) -> np.ndarray:
     """
     light = log_light(maps.colors).astype(np.float32)
     departure = light - maps.typical_light.astype(np.float32)
-    from_hair = np.abs(departure).mean(-1)
+    from_hair = channel_mean(np.abs(departure))
     around = (maps.outline < -AROUND_MARGIN).astype(np.float32)
     from_around = np.full(maps.mask.shape, np.inf, np.float32)
     for sigma in AROUND_SIGMAS:
         total = cv2.GaussianBlur(around, (0, 0), sigma)
         mean = cv2.GaussianBlur(light * around[..., None], (0, 0), sigma) / np.maximum(total, 1e-6)[..., None]
-        difference = np.abs(light - mean).mean(-1)
+        difference = channel_mean(np.abs(light - mean))
         from_around = np.where(total > LEAST_AROUND, np.minimum(from_around, difference), from_around)
     foreign = ramp(from_hair, *UNLIKE_HAIR) * (
         1 - ramp(from_around / np.maximum(from_hair, 1e-3), *LIKE_AROUND)
     )
     # Darker is the shade between strands; over the head it is the parting.
-    foreign[departure.mean(-1) < 0] = 0
-    hue = cv2.GaussianBlur(departure - departure.mean(-1, keepdims=True), (0, 0), HUE_SIGMA)
-    foreign = np.maximum(foreign, ramp(np.abs(hue).mean(-1), *FOREIGN_HUE))
+    lighter = channel_mean(departure)
+    foreign[lighter < 0] = 0
+    hue = cv2.GaussianBlur(departure - lighter[..., None], (0, 0), HUE_SIGMA)
+    foreign = np.maximum(foreign, ramp(channel_mean(np.abs(hue)), *FOREIGN_HUE))
     # Masks are too wide by some millimeters: along the outline the nearer color decides, however dark.
     along = ramp(from_hair, *EDGE_UNLIKE_HAIR) * (1 - ramp(maps.outline, *EDGE_BAND))
     nearer = 1 - ramp(from_around / np.maximum(from_hair, 1e-3), *EDGE_LIKE_AROUND)

@@ -90,8 +90,11 @@ class Skin:
         )
         beyond = nearest == len(self.samples)
         nearest = np.where(beyond, 0, nearest)
-        offset = points - self.samples[nearest]
-        along = (offset * self._normals[nearest]).sum(1)
+        # By `take`: brackets take several times as long.
+        offset = points - self.samples.take(nearest, 0)
+        offset *= self._normals.take(nearest, 0)
+        x, y, z = offset.T
+        along = x + y + z
         plane = (np.abs(along) > EDGE_COSINE * far) | (far < FLAT)
         distance = np.where(plane, along, np.where(along < 0, -far, far))
         return np.where(beyond, reach, distance), nearest

@@ -28,8 +28,9 @@ def sample_image(image: np.ndarray, points: np.ndarray, interpolation: int = cv2
     """
     count = len(points)
     rows = max(-(-count // MAP_WIDTH), 1)
-    maps = np.zeros((2, rows * MAP_WIDTH), np.float32)
+    maps = np.empty((2, rows * MAP_WIDTH), np.float32)
     maps[:, :count] = points.T
+    maps[:, count:] = 0
     x, y = maps.reshape(2, rows, MAP_WIDTH)
     result = cv2.remap(image, x, y, interpolation, borderMode=cv2.BORDER_REPLICATE)
     return result.reshape(rows * MAP_WIDTH, *image.shape[2:])[:count]
@@ -88,8 +89,12 @@ def sample_photo_linear(rgb: np.ndarray, points: np.ndarray, spacing: float) -> 
     if spacing > REDUCE_LINEAR_FROM:
         region, step = _reduced(region, spacing)
     corner, scale = (low - 0.5).astype(np.float32), (1 / step).astype(np.float32)
-    at = (points.astype(np.float32) - corner) * scale - np.float32(0.5)
-    colors = sample_image(region, at, cv2.INTER_CUBIC)
+    at = np.empty((2, len(points)), np.float32)  # coordinate by coordinate: numpy is slow over rows of two
+    for k in range(2):
+        np.subtract(points[:, k].astype(np.float32), corner[k], out=at[k])
+        at[k] *= scale[k]
+        at[k] -= np.float32(0.5)
+    colors = sample_image(region, at.T, cv2.INTER_CUBIC)
     return np.maximum(colors, 0, out=colors), inside
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ..geometry.mesh import perpendicular_part, shading_normals
+from ..geometry.mesh import lengths, perpendicular_part, shading_normals
 from ..template.topology import SKIN, HeadTopology, triangle_corners
 from ..wrapping.skeleton import BONES, Rig
 from ..wrapping.visemes import VISEME_NAMES, compose_visemes
@@ -98,7 +98,7 @@ class MorphTargets:
         visemes = compose_visemes(head.blendshapes, topology.blendshape_names)
         photo = (head.vertices - head.neutral)[None]
         offsets = np.concatenate([head.blendshapes, visemes, photo]).astype(np.float32)
-        offsets[np.linalg.norm(offsets, axis=2) < MIN_OFFSET] = 0
+        offsets[lengths(offsets) < MIN_OFFSET] = 0
         normals = shading_normals(head.neutral, topology.triangles)
         turns = np.stack(list(_normal_offsets(head.neutral, offsets, normals, topology.triangles)))
         names = [*topology.blendshape_names, *VISEME_NAMES, PHOTO]
@@ -288,7 +288,7 @@ def _normal_offsets(
     """For each of the offsets (K, V, 3), what it changes of the normals, (V, 3) float32."""
     for offset in offsets:
         change = shading_normals(neutral + offset, triangles) - normals
-        change[np.linalg.norm(change, axis=1) < MIN_NORMAL_CHANGE] = 0
+        change[lengths(change) < MIN_NORMAL_CHANGE] = 0
         yield change
 
 

@@ -95,12 +95,12 @@ class CompletedAlbedo:
         plain = plain_tone(skin.logs, self.regions)
         eyes = eye_colors(rgb, landmarks, skin.correction, np.exp(plain))
         linear = self._painter.paint(np.exp(self._rim @ skin.logs), eyes)
-        image = np.empty((self.size, self.size, 4), np.uint8)
-        image[..., :3], image[..., 3] = skin.image, 255
-        flat = image.reshape(-1, 4)
-        flat[self.parts.texel] = np.column_stack([linear_to_bytes(linear), self._painter.alpha])
+        image = cv2.cvtColor(skin.image, cv2.COLOR_RGB2RGBA)
+        parts = np.column_stack([linear_to_bytes(linear), self._painter.alpha])
+        flat = image.view(np.uint32).ravel()  # a texel is one number: several times as fast to move
+        flat[self.parts.texel] = parts.view(np.uint32).ravel()
         around, source, empty = self._padding
-        flat[around] = flat[source]
+        flat[around] = flat.take(source)
         flat[empty] = 0
         mask, fractions = self._mask(skin)
         detail, light = skin.detail, skin.correction.color

@@ -177,8 +177,10 @@ class SkinCompositor:
         colors = np.zeros((*wanted.shape, 3), np.float32)
         if len(some):
             # Far texels are behind the head: nothing is looked up for them.
-            points = self._in_box(pixels, box)[wanted]
-            colors[wanted] = sample_photo_linear(layer.rgb, points, self.sampler.spacing(pixels, some) / 2)[0]
+            texel = np.flatnonzero(wanted)
+            points = self._in_box(pixels, box).reshape(-1, 2).take(texel, 0)
+            found, _ = sample_photo_linear(layer.rgb, points, self.sampler.spacing(pixels, some) / 2)
+            colors.reshape(-1, 3)[texel] = found
         return colors
 
     def _add_mirror_image(self, ratio: np.ndarray, own: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
@@ -212,7 +214,7 @@ class SkinCompositor:
         noise = hue_noise(colors, self._coarse(self._features))
         colors -= noise
         maps = [self._coarse(part) for part in (plain, self._brows_and_lids, self._lids, self._mouth)]
-        light = (patch_light(colors, *maps) + noise).reshape(-1, 3)[self.sampler.texel]
+        light = (patch_light(colors, *maps) + noise).reshape(-1, 3).take(self.sampler.texel, 0)
         ratio -= self._in_box(light, box)
         return np.exp(light)
 
@@ -227,7 +229,7 @@ class SkinCompositor:
         """Give noise to fine structure (h, w, 3) in a box as far as nothing is known of it, in place."""
         unseen = self._detail.repeated(noise)[box] * np.sqrt(np.clip(1 - own - mirrored, 0, 1))
         for rows, _ in _blocks(box):
-            ratio[rows] += unseen[rows, :, None] * CHANNELS
+            ratio[rows] += cv2.merge([unseen[rows] * channel for channel in CHANNELS])
 
     def _lighten_creases(self, ratio: np.ndarray, plain: np.ndarray, box: tuple[slice, slice]) -> None:
         """Take the shade of creases out of fine structure (h, w, 3) in a box, where texels (n,) are plain; in
@@ -270,7 +272,8 @@ class SkinCompositor:
     def _coarse(self, values: np.ndarray) -> np.ndarray:
         """(S/2, S/2) or (S/2, S/2, C) float32: values (n,) or (n, C) of the skin's texels."""
         size = self.sampler.size
-        return np.asarray(values, np.float32)[self._fill].reshape(size, size, *values.shape[1:])
+        values = np.asarray(values, np.float32)
+        return values.take(self._fill, 0).reshape(size, size, *values.shape[1:])
 
     def _full(self, values: np.ndarray) -> np.ndarray:
         """(S, S) or (S, S, C) float32: `_coarse` at the full resolution."""
@@ -280,7 +283,8 @@ class SkinCompositor:
         """(h, w) or (h, w, C) float32: `_full` in a box alone."""
         size = self.sampler.size
         (rows, rows_of_full), (columns, columns_of_full) = (half_span(span, size) for span in box)
-        picture = np.asarray(values, np.float32)[self._fill.reshape(size, size)[rows, columns]]
+        # By `take`: brackets take several times as long.
+        picture = np.asarray(values, np.float32).take(self._fill.reshape(size, size)[rows, columns], 0)
         full = cv2.resize(picture, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
         return full[rows_of_full, columns_of_full]
 

@@ -339,7 +339,7 @@ class SkinPainter:
         expected = self.sampler.at_texels(logs)
         hue = np.log(np.maximum(colors, DARK)) - expected
         foreign = ramp(_foreign_hue(hue), *FOREIGN_HUE_RANGE)
-        flushed = ramp(hue[:, 0] - hue[:, 1:].mean(1), *FLUSHED_RANGE) * self._smooth
+        flushed = ramp(hue[:, 0] - (hue[:, 1] + hue[:, 2]) / 2, *FLUSHED_RANGE) * self._smooth
         expected = np.exp(expected) @ LUMINANCE
         ratio = np.log(np.maximum(colors @ LUMINANCE, DARK) / np.maximum(expected, DARK))
         # A gray beard is as light as a highlight.

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from ..geometry.frames import CropFrame, HeadPose
-from ..geometry.mesh import shading_normals
+from ..geometry.mesh import lengths, shading_normals
 from ..geometry.visibility import ramp
 from ..image.sampling import sample_image, sample_photo_linear
 from ..segmentation.segments import SEGMENT_PX_METERS, Segmentation, SegmentClass
@@ -164,7 +164,7 @@ class SkinSampler:
         pair = some[:-1][np.diff(self.texel[some]) == 1]
         following = pair + 1
         return (
-            float(np.median(np.linalg.norm(pixels[following] - pixels[pair], axis=1))) if len(pair) else 1.0
+            float(np.median(lengths(pixels.take(following, 0) - pixels.take(pair, 0)))) if len(pair) else 1.0
         )
 
     def to_vertices(self, values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -177,7 +177,12 @@ class SkinSampler:
         Returns:
             Their means (V, C) float32, and how far each vertex is observed (V,) float32, 0..1.
         """
-        total = self._from_texels @ np.column_stack([values * weight[:, None], weight])
+        # Column by column: over rows of a few numbers numpy is slow.
+        weighted = np.empty((len(weight), values.shape[1] + 1), np.result_type(values, weight))
+        for k in range(values.shape[1]):
+            np.multiply(values[:, k], weight, out=weighted[:, k])
+        weighted[:, -1] = weight
+        total = self._from_texels @ weighted
         sums = total[:, -1] * (REFERENCE_SIZE / self.size) ** 2
         means = total[:, :-1] / np.maximum(total[:, -1:], 1e-9)
         return means.astype(np.float32), np.minimum(sums / OBSERVED_SUM, 1).astype(np.float32)
