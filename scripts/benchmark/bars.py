@@ -22,9 +22,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from blender_addon.engine.locate import ONE_BLAS_THREAD, Engine
+
+os.environ.update(ONE_BLAS_THREAD)  # as the engine has it; before numpy is loaded
+
 from blender_addon.blender_worker.client import find_blender
 from blender_addon.engine.client import WorkerClient
-from blender_addon.engine.locate import Engine
 from core import Reconstructor, load_photo
 from core.runtime.memory import reuse_freed_memory
 from core.wrapping.options import HeadOptions
