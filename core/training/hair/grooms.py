@@ -113,22 +113,23 @@ class GroomSpec:
 
 #: Up to this distance from the middle, meters, a parting is in the middle.
 MIDDLE = 0.012
-#: How often each kind is among random grooms.
+#: How often each kind is among random grooms, about as among people: hair that is flat in front is mostly
+#: short, seldom gathered behind.
 FREQUENCY = {
-    GroomKind.SHORT: 5,
-    GroomKind.BOB: 4,
+    GroomKind.SHORT: 9,
+    GroomKind.BOB: 5,
     GroomKind.LONG: 6,
-    GroomKind.SWEPT_BACK: 2,
+    GroomKind.SWEPT_BACK: 3,
     GroomKind.PULLED_BACK: 2,
     GroomKind.PONYTAIL: 2,
     GroomKind.BUN: 2,
-    GroomKind.AFRO: 2,
-    GroomKind.CURLS: 3,
-    GroomKind.RECEDING: 2,
-    GroomKind.BALD: 1,
-    GroomKind.CROPPED: 3,
-    GroomKind.TAILS: 3,
-    GroomKind.LOCKS: 4,
+    GroomKind.AFRO: 4,
+    GroomKind.CURLS: 4,
+    GroomKind.RECEDING: 5,
+    GroomKind.BALD: 3,
+    GroomKind.CROPPED: 6,
+    GroomKind.TAILS: 2,
+    GroomKind.LOCKS: 3,
 }
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ...hair.block import BLOCK, FLOW_FACTOR
-from ...hair.network import HairVolumeNetwork
+from ...hair.network import HairVolumeNetwork, load_network
 from ...hair.volume_network import FIELD_LIMIT, OUTPUT_SCALE
 from ..fitting.run import RunConfig, TrainingRun
 from .dataset import HairBatch, HairDataset
@@ -94,19 +94,24 @@ def soft_overlap(found: Tensor, true: Tensor) -> Tensor:
     return ((both + 1) / (found.sum(1) + true.sum(1) - both + 1)).mean()
 
 
+def _begin(start: Path | None) -> HairVolumeNetwork:
+    return load_network(start).requires_grad_(True) if start else HairVolumeNetwork()
+
+
 class HairTrainer(TrainingRun[HairBatch]):
     """Trains the hair network."""
 
     loss_fields = ("loss", "occupancy", "overlap", "flow")
 
-    def __init__(self, folder: Path, config: HairTrainingConfig) -> None:
+    def __init__(self, folder: Path, config: HairTrainingConfig, start: Path | None = None) -> None:
         """Begin, or go on from the folder's checkpoint.
 
         Args:
             folder: Of the run.
             config: Hours, batch and so on.
+            start: Weights that a new run begins with; by default random ones.
         """
-        super().__init__(folder, config, HairVolumeNetwork)
+        super().__init__(folder, config, lambda: _begin(start))
 
     def loss(self, batch: HairBatch) -> tuple[Tensor, Sequence[Tensor]]:
         """The loss of `hair_loss`, and its parts."""
