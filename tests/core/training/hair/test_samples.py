@@ -7,6 +7,8 @@ import torch
 from core.errors import PhotobustError
 from core.hair.block import BLOCK, CHANNELS, FLOW_SHAPE
 from core.hair.volume_network import FIELD_LIMIT, OUTPUT_SCALE
+from core.runtime.backend import HAIR_NAME
+from core.runtime.weights import packaged_models, safetensors_arrays
 from core.training.hair import samples
 from core.training.hair.dataset import HairBatch, HairDataset, stack
 from core.training.hair.rendering import with_errors
@@ -73,6 +75,17 @@ def test_a_run_goes_on_where_it_stopped(batch, shard, tmp_path):
         assert torch.equal(a, b)
     with pytest.raises(PhotobustError, match="no shards"):
         HairDataset(tmp_path)
+
+
+def test_a_new_run_begins_with_given_weights_and_learns(batch, tmp_path):
+    shipped = packaged_models() / HAIR_NAME
+    trainer = HairTrainer(tmp_path, HairTrainingConfig(batch=2), shipped)
+    first = safetensors_arrays(shipped, torch=True)
+    state = trainer.network.state_dict()
+    for name, value in first.items():
+        assert torch.equal(state[name], value.float())
+    trainer.train_batch(batch)
+    assert not torch.equal(trainer.network.flow.weight, first["flow.weight"].float())
 
 
 def test_errors_of_the_mask_are_as_large_as_those_of_a_segmentation():
