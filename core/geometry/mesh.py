@@ -114,9 +114,10 @@ def corner_sum(values: np.ndarray, triangles: np.ndarray, count: int) -> np.ndar
     Returns:
         (V, C) float64.
     """
-    index = triangles.ravel()
-    repeated = np.repeat(values, 3, axis=0)
-    return np.stack([np.bincount(index, column, count) for column in repeated.T], 1)
+    # As `bincount` works with them: it would convert whole numbers and columns for each column again.
+    index = triangles.ravel().astype(np.intp, copy=False)
+    repeated = np.repeat(np.ascontiguousarray(values.T), 3, axis=1)
+    return np.stack([np.bincount(index, column, count) for column in repeated], 1)
 
 
 def triangle_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
