@@ -27,6 +27,8 @@ HIDDEN = 0.5
 DEEP_INSIDE = 0.009
 #: Neighbors that a completed color is a mean of.
 NEIGHBORS = 16
+#: Points whose neighbors' colors are looked up at a time: those of all would take 20 MB.
+BLOCK = 8192
 #: The distance at which their weight has halved, meters.
 HALF_DISTANCE = 0.025
 #: Weight of the typical color in a completed one, against those neighbors.
@@ -164,8 +166,11 @@ class HairColors:
         weight = 1 / (1 + (distance / HALF_DISTANCE) ** 2)
         total = weight.sum(1, keepdims=True) + TYPICAL_WEIGHT * count
         # In one precision: einsum converts a few numbers at a time, which takes several times as long.
-        known = self.known_colors.astype(weight.dtype).take(index, 0)
-        colors = np.einsum("nk,nkc->nc", weight, known)
+        known = self.known_colors.astype(weight.dtype)
+        colors = np.empty((len(points), 3))
+        for start in range(0, len(points), BLOCK):
+            rows = slice(start, start + BLOCK)
+            colors[rows] = np.einsum("nk,nkc->nc", weight[rows], known.take(index[rows], 0))
         return np.asarray((colors + TYPICAL_WEIGHT * count * self.picture.typical) / total, np.float32)
 
     def at(self, points: np.ndarray, visible: np.ndarray) -> np.ndarray:
