@@ -7,11 +7,9 @@ the eyeball where eyes are larger or deeper than the average ones, and fold lips
 factorization serves all 52, so that this costs a quarter of a second.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix, diags
-from scipy.sparse.linalg import SuperLU, splu
+from scipy.sparse.linalg import splu
 
 from ..geometry.mesh import row_cross, triangle_normals
 from ..geometry.visibility import ramp
@@ -80,32 +78,6 @@ class DeformationTransfer:
         self._fixed = size.max(0) < FIXED_MOVE
         self._fade = ramp(size, *MOVE_RANGE).astype(np.float32)
 
-    def onto(self, neutral: np.ndarray) -> "TransferredBlendshapes":
-        """Make a head ready to be given the template's blendshapes.
-
-        Args:
-            neutral: (n, 3) skin and inner, meters.
-
-        Returns:
-            What transfers them, as many as are asked for at a time.
-        """
-        hats, area = gradients(neutral, self.triangles)
-        count = len(self.triangles)
-        row = np.repeat(self.triangles, 3, axis=1).ravel()  # corner k, direction c -> k-th corner
-        column = (np.arange(count)[:, None, None] * 3 + np.arange(3)).repeat(3, axis=1).ravel()
-        divergence = csr_matrix(
-            coo_matrix(((hats * area[:, None, None]).ravel(), (row, column)), (self.count, 3 * count))
-        )
-        right = (divergence.astype(np.float32) @ self._gradients).reshape(self.count, -1, 3)
-        gradient = csr_matrix(coo_matrix((hats.ravel(), (column, row)), (3 * count, self.count)))
-        laplacian = divergence @ gradient
-        hold = np.where(self._fixed, FIXED_WEIGHT, FREE_WEIGHT) * max(
-            float(laplacian.diagonal().mean()), 1e-9
-        )
-        matrix = (laplacian + diags(hold)).tocsc()
-        solver = splu(matrix, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
-        return TransferredBlendshapes(solver, right, self._fade)
-
     def apply(self, neutral: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         """Transfer blendshapes to a head.
 
@@ -116,38 +88,24 @@ class DeformationTransfer:
         Returns:
             (52, n, 3) float32 offsets, meters; zero where they are not chosen.
         """
-        return self.onto(neutral).offsets(chosen)
-
-
-@dataclass(frozen=True)
-class TransferredBlendshapes:
-    """The template's blendshapes on their way to a head.
-
-    Attributes:
-        solver: The factorized Poisson equation of the head's n vertices.
-        right: (n, 52, 3) float32, its right sides.
-        fade: (52, n) float32, 0..1, how far each vertex moves.
-    """
-
-    solver: SuperLU
-    right: np.ndarray
-    fade: np.ndarray
-
-    def offsets(self, chosen: np.ndarray) -> np.ndarray:
-        """Transfer some blendshapes.
-
-        Args:
-            chosen: (52,) bool, which.
-
-        Returns:
-            (52, n, 3) float32 offsets, meters; zero where they are not chosen.
-        """
-        count = len(self.right)
-        offsets = np.zeros((len(chosen), count, 3), np.float32)
-        if not chosen.any():
-            return offsets
-        columns = self.right[:, chosen].reshape(count, -1).astype(np.float64)
+        hats, area = gradients(neutral, self.triangles)
+        count = len(self.triangles)
+        row = np.repeat(self.triangles, 3, axis=1).ravel()  # corner k, direction c -> k-th corner
+        column = (np.arange(count)[:, None, None] * 3 + np.arange(3)).repeat(3, axis=1).ravel()
+        divergence = csr_matrix(
+            coo_matrix(((hats * area[:, None, None]).ravel(), (row, column)), (self.count, 3 * count))
+        )
+        right = (divergence.astype(np.float32) @ self._gradients).reshape(self.count, -1, 3)[:, chosen]
+        gradient = csr_matrix(coo_matrix((hats.ravel(), (column, row)), (3 * count, self.count)))
+        laplacian = divergence @ gradient
+        hold = np.where(self._fixed, FIXED_WEIGHT, FREE_WEIGHT) * max(
+            float(laplacian.diagonal().mean()), 1e-9
+        )
+        matrix = (laplacian + diags(hold)).tocsc()
+        solver = splu(matrix, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
+        columns = right.reshape(self.count, -1).astype(np.float64)
         parts = (columns[:, k : k + COLUMNS] for k in range(0, columns.shape[1], COLUMNS))
-        moved = np.concatenate([self.solver.solve(np.ascontiguousarray(part)) for part in parts], axis=1)
-        offsets[chosen] = moved.reshape(count, -1, 3).transpose(1, 0, 2) * self.fade[chosen, :, None]
+        moved = np.concatenate([solver.solve(np.ascontiguousarray(part)) for part in parts], axis=1)
+        offsets = np.zeros((len(chosen), self.count, 3), np.float32)
+        offsets[chosen] = moved.reshape(self.count, -1, 3).transpose(1, 0, 2) * self._fade[chosen, :, None]
         return offsets

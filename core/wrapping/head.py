@@ -219,14 +219,13 @@ class HeadWrapper:
         gaze = self.parts.gaze_weights(self.parts.gaze(eyeballs, landmarks.points, camera, pose))
         weights = self._expression.weights(shape, visible, gaze)
         clock.lap("expression")
-        neutral, in_use, all_blendshapes = self._neutral(shape, weights, eyeballs)
-        shape[count:] = (neutral + np.tensordot(weights, in_use, 1))[count:]
+        neutral, blendshapes = self._neutral(shape, weights, eyeballs)
+        shape[count:] = (neutral + np.tensordot(weights, blendshapes, 1))[count:]
         clock.lap("neutral")
         wrapped = HeadShape(self.topology, shape.astype(np.float32), neutral.astype(np.float32))
 
         def finish() -> Head:
             clock = Clock()
-            blendshapes = all_blendshapes()
             self._finish(neutral, blendshapes, eyeballs)
             shape[count:] = (neutral + np.tensordot(weights, blendshapes, 1))[count:]
             clock.lap("blendshapes")
@@ -298,8 +297,7 @@ class HeadWrapper:
             for side in SIDES
         }
         shape = self._clean(shape, self._mean, eyeballs)
-        neutral, _, all_blendshapes = self._neutral(shape, weights, eyeballs)
-        blendshapes = all_blendshapes()
+        neutral, blendshapes = self._neutral(shape, weights, eyeballs)
         self._finish(neutral, blendshapes, eyeballs)
         shape[count:] = (neutral + np.tensordot(weights, blendshapes, 1))[count:]
         return replace(
@@ -323,50 +321,31 @@ class HeadWrapper:
 
     def _neutral(
         self, shape: np.ndarray, weights: np.ndarray, eyeballs: dict[str, Sphere]
-    ) -> tuple[np.ndarray, np.ndarray, Callable[[], np.ndarray]]:
-        """Neutral (V, 3) of a photographed head (V, 3), its blendshapes (52, V, 3), with skin and inner only
-        in those that the expression has, and what makes all of them, for which nobody need wait.
-        """
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Neutral (V, 3) and blendshapes (52, V, 3) of a photographed head (V, 3)."""
         count = self.registration.count
-        # The blendshapes depend on the neutral, which depends on them, but little: two rounds are enough.
+        # The blendshapes depend on the neutral, which depends on them, but little: two rounds are enough, and
+        # the first needs only those that the expression has.
         body = self.topology.blendshapes[:, :count]
         jaw = [self.topology.blendshape_index(name) for name in ("jawOpen", "mouthClose")]
         in_use = weights != 0
         in_use[jaw] = in_use[jaw].any()
-        for _ in range(2):
+        for chosen in (in_use, np.ones(len(weights), bool)):
             neutral_body = shape[:count] - np.tensordot(weights, body, 1)
-            transferred = self._transfer.onto(neutral_body)
-            body = transferred.offsets(in_use)
-            if in_use[jaw].all():
+            body = self._transfer.apply(neutral_body, chosen)
+            if chosen[jaw].all():
                 self._bound_jaw(body, np.concatenate([neutral_body, shape[count:]]), eyeballs)
-
-        def close_eyes(body: np.ndarray, chosen: np.ndarray) -> None:
-            # What closes the eyes belongs to the blendshapes and not to the neutral, or both are not the
-            # photo's.
-            for k, side in self._blinks.items():
-                if chosen[k]:
-                    moved = np.concatenate([neutral_body + body[k], shape[count:]])
-                    blinked = self._blinked(moved, k, eyeballs)[:count]
-                    own_side = (self._mean[:, 0] > 0) == (side == "left")
-                    body[k, own_side] = (blinked - neutral_body)[own_side]
-
-        close_eyes(body, in_use)
+        # What closes the eyes belongs to the blendshapes and not to the neutral, or both are not the photo's.
+        for k, side in self._blinks.items():
+            transferred = np.concatenate([neutral_body + body[k], shape[count:]])
+            blinked = self._blinked(transferred, k, eyeballs)[:count]
+            own_side = (self._mean[:, 0] > 0) == (side == "left")
+            body[k, own_side] = (blinked - neutral_body)[own_side]
         neutral = shape.copy()
         neutral[:count] = shape[:count] - np.tensordot(weights, body, 1)
         neutral = self._unfold(neutral, self._mean, eyeballs)
         neutral = self.parts.assemble(neutral, eyeballs)
-        mouth_scale = self.parts.mouth_scale(neutral)
-        shape = shape.copy()  # the caller changes its own
-
-        def all_blendshapes() -> np.ndarray:
-            others = transferred.offsets(~in_use)
-            if not in_use[jaw].any():
-                self._bound_jaw(others, np.concatenate([neutral_body, shape[count:]]), eyeballs)
-            close_eyes(others, ~in_use)
-            others[in_use] = body[in_use]
-            return self.parts.blendshapes(others, eyeballs, mouth_scale)
-
-        return neutral, self.parts.blendshapes(body, eyeballs, mouth_scale), all_blendshapes
+        return neutral, self.parts.blendshapes(body, eyeballs, self.parts.mouth_scale(neutral))
 
     def _bound_jaw(self, body: np.ndarray, neutral: np.ndarray, eyeballs: dict[str, Sphere]) -> None:
         """Keep jawOpen of blendshapes (52, n, 3) near what the jaw's bone can do to a neutral (V, 3).
