@@ -124,6 +124,7 @@ def face_tasks(
             getattr(detected, "omitted", 0),
             corrections,
             unused_corrections=tuple(filter(None, (of_missing_faces, of_other_photos))),
+            others=tuple(other for other in detected if other is not face),
         )
         tasks.append(task)
     return tasks

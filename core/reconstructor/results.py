@@ -127,6 +127,7 @@ class FaceTask:
         identity_doubt: What to say, a sentence or two, if it is not certain that they show one person.
         unused_corrections: What to say, a sentence each, of corrections of faces or over photos that are not
             there.
+        others: The photo's other faces.
     """
 
     photo: Photo
@@ -143,6 +144,7 @@ class FaceTask:
     views: tuple[PhotoView, ...] = ()
     identity_doubt: str = ""
     unused_corrections: tuple[str, ...] = ()
+    others: tuple[FaceLandmarks, ...] = ()
 
     @property
     def solved_together(self) -> bool:

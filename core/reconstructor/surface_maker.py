@@ -16,6 +16,7 @@ from ..quality.measures import QualityInputs, lift_redetections, measure
 from ..quality.report import QualityReport, quality_report
 from ..segmentation.glasses import with_glasses
 from ..segmentation.hair_color import with_hair_by_color
+from ..segmentation.other_heads import without_other_heads
 from ..segmentation.segmenter import Segmenter, camera_direction
 from ..surface.isosurface import Isosurface, Surface, extract_isosurface
 from ..surface.landmarks import landmarks_on_surface
@@ -142,6 +143,8 @@ class SurfaceMaker:
         if self.segmenter:
             segmentation = self.segmenter.segment(photo.rgb, camera, prior.pose)
             segmentation = with_hair_by_color(segmentation, photo.rgb)
+            others = [other.points for other in task.others]
+            segmentation = without_other_heads(segmentation, face.points, others) if others else segmentation
             segmentation = with_glasses(segmentation, photo.rgb, face.points)
         if segmentation is not None and task.ignored is not None:
             segmentation = ignoring(segmentation, task.ignored)
