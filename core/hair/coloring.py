@@ -142,9 +142,22 @@ class HairColors:
         """
         return self._mixed([view.picture.photo for view in (self, *self.further)], points, visible)
 
+    def own_at(self, points: np.ndarray, visible: np.ndarray) -> np.ndarray:
+        """How far those colors are the photos' own, with strands.
+
+        Args:
+            points: (N, 3), head frame, meters.
+            visible: (N, L), see `visibility`.
+
+        Returns:
+            (N, 1) float32 0..1; 0 where no photo shows the point.
+        """
+        pictures = [view.picture.own[..., None] for view in (self, *self.further)]
+        return self._mixed(pictures, points, visible)
+
     def _mixed(self, pictures: Sequence[np.ndarray], points: np.ndarray, visible: np.ndarray) -> np.ndarray:
-        """(N, 3) colors of pictures of all photos, by their parts (N, L)."""
-        total = np.zeros((len(points), 3), np.float32)
+        """(N, C) values of pictures of all photos, by their parts (N, L)."""
+        total = np.zeros((len(points), pictures[0].shape[-1]), np.float32)
         weight = visible / np.maximum(visible.sum(1, keepdims=True), 1e-9)
         for view, picture, part in zip((self, *self.further), pictures, weight.T, strict=True):
             pixels, _ = view.maps.pixels_of(points)

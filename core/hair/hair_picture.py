@@ -72,6 +72,8 @@ class HairPicture:
         maps: What the photo shows.
         photo: (SIZE, SIZE, 3) float32, sRGB 0..255: at the hair's outline from further inside.
         smooth: (SIZE, SIZE, 3) float32, the same without strands.
+        own: (SIZE, SIZE) float32 0..1, how far a pixel's own color is kept; others have that of hair near
+            them, without strands.
         typical: (3,) float32, sRGB 0..255.
         contrast: Of strands: standard deviation of the logarithm of their lightness.
         lock_contrast: The same of locks.
@@ -80,6 +82,7 @@ class HairPicture:
     maps: HairMaps
     photo: np.ndarray
     smooth: np.ndarray
+    own: np.ndarray
     typical: np.ndarray
     contrast: float
     lock_contrast: float
@@ -105,6 +108,7 @@ class HairPicture:
             maps=maps,
             photo=photo,
             smooth=cv2.GaussianBlur(photo, (0, 0), VERTEX_SIGMA),
+            own=weight,
             typical=np.median(photo[certain], axis=0).astype(np.float32),
             contrast=float(np.clip((lightness - means[0])[own].std(), *CONTRAST_LIMITS)),
             lock_contrast=float(np.clip((means[0] - means[1])[own].std(), *LOCK_LIMITS)),

@@ -103,6 +103,7 @@ class ShellSamples:
         smooth: (N, 3) float32, their colors without strands, sRGB 0..255.
         visible: (T, 1) 0..1, how far the texels are seen.
         seen: (T, 3) float32, their colors in the photos.
+        own: (T, 1) float32 0..1, how far those have the photos' strands, see `HairPicture.own`.
     """
 
     mesh: ShellMesh
@@ -112,6 +113,7 @@ class ShellSamples:
     smooth: np.ndarray
     visible: np.ndarray
     seen: np.ndarray
+    own: np.ndarray
 
     @classmethod
     def of(cls, mesh: ShellMesh, colors: HairColors, size: int) -> "ShellSamples":
@@ -129,6 +131,7 @@ class ShellSamples:
         texels = ShellTexels(size, vertices, outer, *_outermost(unwrapped, vertices, outer, size))
         visible = texels.values(visibility)
         seen = colors.photo_at(texels.points, visible)
+        own = colors.own_at(texels.points, visible)
         visible = visible.sum(1, keepdims=True)
         return cls(
             mesh=mesh,
@@ -138,6 +141,7 @@ class ShellSamples:
             smooth=colors.at(vertices, visibility),
             visible=visible * ramp(visible, 0.0, 0.5),
             seen=seen,
+            own=own,
         )
 
 
@@ -166,7 +170,7 @@ def texture_shell(
     """
     mesh, unwrapped, texels = samples.mesh, samples.unwrapped, samples.texels
     size = texels.size
-    painted = texels.values(samples.smooth)
+    painted, seen = texels.values(samples.smooth), samples.seen
     rim = None
     if flow is not None:
         soft = mesh.rim if skin is not None else None
@@ -175,11 +179,14 @@ def texture_shell(
         lock_contrast = float(in_locks) * colors.lock_contrast
         detail = CONTRAST_GAIN * colors.contrast * fine + lock_contrast * coarse
         painted = np.clip(painted * np.exp(detail)[:, None], 0, 255)
+        # What the photo shows mixed with the background has the smooth color of hair near it: as it is, it
+        # would look like plastic between photographed and painted strands.
+        seen = np.clip(seen * np.exp(detail[:, None] * (1 - samples.own)), 0, 255)
         if soft is not None and skin is not None:
             rim = _skin_between(texels, fine, soft, skin)
     image = np.zeros((size, size, 3), np.float32)
     image[:] = colors.typical
-    image.reshape(-1, 3)[texels.texel] = painted * (1 - samples.visible) + samples.seen * samples.visible
+    image.reshape(-1, 3)[texels.texel] = painted * (1 - samples.visible) + seen * samples.visible
     image = texels.padded(image)
     image[-DARK_CORNER:, -2 * DARK_CORNER :] = colors.typical
     image[-DARK_CORNER:, -DARK_CORNER:] *= INNER_LIGHTNESS

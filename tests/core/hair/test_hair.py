@@ -212,6 +212,7 @@ def test_what_lies_behind_does_not_color_what_is_seen():
     mesh = ShellMesh(vertices, np.concatenate([faces, faces + 4]), normals, inner, inset)
     colors = SimpleNamespace(
         photo_at=lambda points, visible: np.zeros((len(points), 3), np.float32),
+        own_at=lambda points, visible: np.zeros((len(points), 1), np.float32),
         visibility=lambda points, normals: np.zeros((len(points), 1)),
         at=lambda points, seen: np.where(points[:, :1] > 0, BROWN, (250, 0, 0)).astype(np.float32),
     )
@@ -219,6 +220,27 @@ def test_what_lies_behind_does_not_color_what_is_seen():
     shell = texture_shell(samples, SimpleNamespace(typical=np.zeros(3, np.float32)), None, SETTINGS.seed)
     column, row = (shell.uv.mean(0) * [1, -1] + [0, 1]) * SETTINGS.texture_size
     np.testing.assert_array_equal(shell.texture[int(row), int(column)], BROWN)
+
+
+def test_what_the_photo_shows_mixed_with_the_background_has_painted_strands():
+    vertices = np.array([[0, 0, 0], [0.1, 0, 0], [0.1, 0, 0.1], [0, 0, 0.1]], np.float32)
+    normals = np.tile(np.array([0.0, -1.0, 0.0], np.float32), (4, 1))
+    faces = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
+    mesh = ShellMesh(vertices, faces, normals, np.zeros(4, bool), np.zeros(4, np.float32))
+    colors = SimpleNamespace(
+        photo_at=lambda points, visible: np.tile(np.float32(BROWN), (len(points), 1)),
+        own_at=lambda points, visible: (points[:, :1] > 0.05).astype(np.float32),
+        visibility=lambda points, normals: np.ones((len(points), 1)),
+        at=lambda points, seen: np.tile(np.float32(BROWN), (len(points), 1)),
+    )
+    samples = ShellSamples.of(mesh, colors, SETTINGS.texture_size)
+    picture = SimpleNamespace(typical=np.float32(BROWN), contrast=0.2, lock_contrast=0.1)
+    flow = SimpleNamespace(at=lambda points: np.tile(np.float32([0, 0, -1]), (len(points), 1)))
+    shell = texture_shell(samples, picture, flow, SETTINGS.seed)
+    texels = shell.texture.reshape(-1, 3)[samples.texels.texel].astype(float)
+    left = samples.texels.points[:, 0] < 0.048
+    right = samples.texels.points[:, 0] > 0.052
+    assert texels[left].std(0).min() > 3 and np.abs(texels[right] - BROWN).max() <= 1
 
 
 def test_shell_has_the_outline_of_the_photo(made, builder):
