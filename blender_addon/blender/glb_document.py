@@ -2,6 +2,7 @@
 
 import json
 import struct
+from collections.abc import Container
 from typing import Any
 
 MAGIC = b"glTF"
@@ -42,3 +43,20 @@ def with_document(data: bytes, document: dict[str, Any]) -> bytes:
     text += b" " * (-len(text) % 4)
     size = HEADER + CHUNK_HEADER + len(text) + len(rest)
     return struct.pack("<4sIIII", MAGIC, 2, size, len(text), JSON_CHUNK) + text + rest
+
+
+def with_cut_out(data: bytes, names: Container[str], cutoff: float) -> bytes:
+    """A .glb file in which materials have holes where their alpha is low, instead of being blended.
+
+    Readers do not sort the triangles of a mesh: blended, those behind others that come later are missing.
+
+    Args:
+        data: The file; `document_of` can read it.
+        names: Of the materials.
+        cutoff: Alpha below which there is a hole.
+    """
+    document = document_of(data)
+    for material in document.get("materials", []):
+        if material.get("name") in names:
+            material.update({"alphaMode": "MASK", "alphaCutoff": cutoff})
+    return with_document(data, document)

@@ -18,6 +18,7 @@ import numpy as np
 
 from ..blender.atomic_file import TEMPORARY_PREFIX, move_into_place, written_atomically
 from ..blender.exporters import SUFFIXES, WriteOptions, formats, write
+from ..blender.glb_document import with_cut_out
 from ..blender.glb_origin import moved
 from ..blender.mtl_file import MtlMaterial, completed
 from ..blender.scratch_scene import mesh_as_shown
@@ -28,7 +29,7 @@ from .bone_names import renamed_bones
 from .build import SUBDIVISION, build_head
 from .engine_glb import DAMAGED, engine_glb
 from .hair import MARK as HAIR_MARK
-from .hair import add_hair
+from .hair import add_hair, hair_of
 from .hair_copies import hair_copies
 from .hair_materials import COLOR_ENDING, is_recolored, pictures_as_colors
 from .head_materials import (
@@ -66,6 +67,8 @@ RING_HEIGHT = 1e-4
 ALBEDO = "albedo"
 #: Formats that refer to the texture as a file of its own.
 TEXTURE_BESIDE = ("obj", "usd")
+#: Alpha of cards below which GLB files have holes, as the engine's have.
+ALPHA_CUTOFF = 0.4
 DESCRIPTIONS = {
     "fbx": "the head with blendshapes and bones, neutral, for other 3D programs (y up, the face along +z)",
     "obj": "the head as photographed, without shapes (y up, the face looks along +z); with head.mtl",
@@ -163,6 +166,8 @@ def export_head(
             write(context, copy, first, format_, how)
             if format_ == "obj":
                 _complete_mtl(first.with_suffix(".mtl"), copy)
+            if format_ == "glb":
+                _cut_out_cards(first, head)
             # FBX and GLB hold the texture, in a result's folder it is there already.
             beside = {path.name for path in Path(temporary).iterdir()} - {first.name}
             if format_ not in TEXTURE_BESIDE:
@@ -450,6 +455,13 @@ def _complete_mtl(path: Path, head: bpy.types.Object) -> None:
         materials[material.name] = MtlMaterial(relief, refraction, CLEAR_REFLECTION)
     if path.is_file():
         path.write_bytes(completed(path.read_bytes(), materials))
+
+
+def _cut_out_cards(path: Path, head: bpy.types.Object) -> None:
+    """Let the cards in a GLB file have holes, as they have in the engine's."""
+    cards = [ob for ob in hair_of(head) if ob[HAIR_MARK] in ("cards", *facial_hair.PARTS["cards"])]
+    names = {material.name for ob in cards for material in ob.data.materials if material is not None}
+    path.write_bytes(with_cut_out(path.read_bytes(), names, ALPHA_CUTOFF))
 
 
 def _pictures(head: bpy.types.Object) -> dict[str, bpy.types.Image]:

@@ -280,7 +280,10 @@ def _set_flat_color(ob: bpy.types.Object, color: Sequence[float] | np.ndarray) -
 
 
 def hair_as_made(head: bpy.types.Object, folder: Path) -> bool:
-    """Whether the hair is shown as the engine made it, with the product, color and amount of its files."""
+    """Whether glTF shows the hair as the engine made it, with the product, color and amount of its files.
+
+    glTF has no curves: strands are shown as cards.
+    """
     data = read_hair_of(folder)
     shown = {ob[MARK]: ob for ob in shown_of(head)}
     if data is None:
@@ -288,11 +291,12 @@ def hair_as_made(head: bpy.types.Object, folder: Path) -> bool:
     facial = {part.removesuffix(facial_hair.STRANDS) for part in shown if part in facial_hair.ALL_PARTS}
     if facial != ({part.name for part in data.facial} if data.facial_product != "none" else set()):
         return False
-    shown = {part: ob for part, ob in shown.items() if part not in facial_hair.ALL_PARTS}
+    parts = {ob[MARK]: ob for ob in hair_of(head)}
+    shown = {_in_gltf(part): ob for part, ob in shown.items() if part not in facial_hair.ALL_PARTS}
+    shown = {part: parts.get(part, ob) for part, ob in shown.items()}
     files = {"shell": data.shell, "cards": data.cards, "cover": data.cover}
-    made = {part for part, mesh in files.items() if mesh is not None} & set(PARTS[data.product])
-    if data.product == "strands":
-        made.add("strands" if hair_strands.are_possible() else "cards")
+    wanted = {_in_gltf(part) for part in PARTS[data.product]}
+    made = {part for part, mesh in files.items() if mesh is not None} & wanted
     if set(shown) != made or not all(is_undyed(ob.data.materials) for ob in shown.values()):
         return False
     for part, ob in shown.items():
@@ -302,6 +306,10 @@ def hair_as_made(head: bpy.types.Object, folder: Path) -> bool:
         if ob.type == "MESH" and not hair_amount.amount_is_whole(ob):
             return False
     return True
+
+
+def _in_gltf(part: str) -> str:
+    return "cards" if part == "strands" else part
 
 
 def is_combed(head: bpy.types.Object, folder: Path) -> bool:

@@ -169,6 +169,11 @@ def check_hair(head, folder):
     assert np.allclose(points("shell")[:, 2] - below[:, 2], 0.01, atol=1e-6), "no cards press it in"
     hair.show(head, "cards")
     assert len(points("cards")) == 8 and hair.hair_as_made(head, folder)
+    hair.show(head, "strands")
+    assert hair.hair_as_made(head, folder), "glTF has cards for strands"
+    hair.show(head, "shell")
+    assert not hair.hair_as_made(head, folder)
+    hair.show(head, "cards")
     hair.set_color(head, (1.0, 0.1, 0.1))
     assert not hair.hair_as_made(head, folder)
     hair.set_color(head, hair.typical_color(head))
@@ -326,6 +331,9 @@ def check_hair_files(folder):
                 image["name"] for image in glb_json(out / "Ann.glb")["images"] if "cards" in image["name"]
             }
             assert pictures == {"Ann_hair_cards_color", "Ann_brows_cards_color", "Ann_hair_cards_normal"}
+            modes = {m["name"]: m.get("alphaMode") for m in glb_json(out / "Ann.glb")["materials"]}
+            assert modes["Ann hair cards"] == modes["Ann brows"] == "MASK", modes
+            assert modes["Ann lashes"] == "BLEND" and modes["Ann hair shell"] is None
             continue
         pictures = {
             path.stem.removeprefix("Ann_"): load_picture(path)[0, 0, :3] for path in out.glob("*.png")
