@@ -145,6 +145,7 @@ def build_flow(
         usual = float32_unit_vectors(prediction.flow_at(vertices))
     sense = np.sign((tangents * usual).sum(1))
     tangents = tangents * np.where(sense == 0, 1, sense)[:, None]
+    of_photo = tangents
     if prediction:
         tangents = _with_depth(tangents, rays, usual)
     grid = volume.grid.coarser(CELL / volume.grid.cell)
@@ -155,14 +156,16 @@ def build_flow(
     if prediction:
         layers = float32_unit_vectors(prediction.flow_at(grid.points) + PREDICTED_FLOOR * layers)
     layers = layers.reshape(field.shape)
-    # How much the photo's lines change says nothing of the network, which has its weight afterward.
-    photo_flow = float32_unit_vectors(gaussian_filter(field + USUAL_WEIGHT * layers, DIRECTION_SIGMA))
+    # How much the photo's lines change says nothing of the network, which has its weight afterward, nor of
+    # the depth that it gives them: it knows no waves.
+    lines_field = _spread(grid, vertices, of_photo, weight) if prediction else field
+    photo_flow = float32_unit_vectors(gaussian_filter(lines_field + USUAL_WEIGHT * layers, DIRECTION_SIGMA))
     if prediction:
         field = float32_unit_vectors(gaussian_filter(field + PREDICTED_WEIGHT * layers, DIRECTION_SIGMA))
     else:
         field = photo_flow
     total = max(float(weight.sum()), 1e-6)
-    agreement = np.abs((float32_unit_vectors(grid.sample(photo_flow, vertices)) * tangents).sum(1))
+    agreement = np.abs((float32_unit_vectors(grid.sample(photo_flow, vertices)) * of_photo).sum(1))
     curl = 1 - float((weight * agreement).sum() / total)
     coherence = float((weight).sum() / max(float(visible.sum()), 1e-6))
     return Flow(grid, field, style, parting, coherence, curl)

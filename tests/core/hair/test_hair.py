@@ -16,6 +16,7 @@ from core.errors import ModelError
 from core.geometry.frames import FRONTAL, AffineFrame, Camera, HeadPose
 from core.geometry.visibility import depth_map
 from core.hair.builder import FacialHairRequest, HairBuilder
+from core.hair.flow import build_flow, image_orientation
 from core.hair.groom import HairGroom
 from core.hair.hair_picture import CONTRAST_LIMITS, LOCK_LIMITS, HairPicture, hair_alone
 from core.hair.masks import SIZE, hair_maps, hanging, maps_frame
@@ -200,6 +201,31 @@ def test_cards_and_strands_curl_together(made, builder, monkeypatch):
         assert (of_curls == (groom.style.curl == "curly")).all()
     assert made[0].style.curl != "curly"
     assert curly.strands.points.shape[1] == CURL_SHAPES["curly"].points
+
+
+def test_waves_are_the_photos_whatever_depth_the_network_gives_them(builder, monkeypatch):
+    rgb, segmentation, _ = picture_of(SegmentClass.HAIR)
+    rows, columns = np.mgrid[:600, :600]
+    waves = np.sin(columns * 1.2 + 3 * np.sin(rows * 0.15))[..., None]
+    rgb = np.where((rgb == BROWN).all(-1, keepdims=True), rgb + 30 * waves, rgb).astype(np.uint8)
+    flows = []
+
+    def noted(maps, volume, vertices, normals, visible, *_):
+        # As if the network said that hair runs backward, which the photo does not show.
+        predicted = SimpleNamespace(
+            lines=image_orientation(maps),
+            flow_at=lambda points: np.tile(np.float32([0, 0.8, -0.6]), (len(points), 1)),
+        )
+        flows.append(build_flow(maps, volume, vertices, normals, visible, predicted))
+        return flows[-1]
+
+    monkeypatch.setattr("core.hair.builder.build_flow", noted)
+    for part in (0.0, 0.9):
+        monkeypatch.setattr("core.hair.flow.PREDICTED_DEPTH", part)
+        builder.build(rgb, segmentation, CAMERA, POSE, builder.topology.vertices)
+    flat, deep = flows
+    assert np.abs(flat.field - deep.field).max() > 0.1
+    assert flat.curl > 0.02 and flat.curl == pytest.approx(deep.curl, abs=1e-5)
 
 
 def test_what_lies_behind_does_not_color_what_is_seen():
