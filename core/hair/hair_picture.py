@@ -31,6 +31,9 @@ UNLIKE_HAIR = (0.5, 0.9)
 LIKE_AROUND = (0.45, 0.8)
 #: Differences of hue, the logarithms less their mean, beside the head: leaves and sky between curls.
 FOREIGN_HUE = (0.22, 0.45)
+#: How much nearer to the hair's hue than to that of what is around light pixels are, of the same measure, if
+#: they are hair in the sun.
+SUNLIT = (0.1, 0.25)
 #: Distances from the outline, meters, between which the band along it ends.
 EDGE_BAND = (0.008, 0.016)
 #: `UNLIKE_HAIR` in that band.
@@ -178,24 +181,34 @@ def _own(maps: HairMaps) -> np.ndarray:
     departure = light - maps.typical_light.astype(np.float32)
     from_hair = channel_mean(np.abs(departure))
     around = (maps.outline < -AROUND_MARGIN).astype(np.float32)
+    # Darker is the shade between strands; over the head it is the parting.
+    lighter = channel_mean(departure)
+    hue = cv2.GaussianBlur(departure - lighter[..., None], (0, 0), HUE_SIGMA)
+    hue_from_hair = channel_mean(np.abs(hue))
     from_around = np.full(maps.mask.shape, np.inf, np.float32)
+    hue_from_around = from_around
     for sigma in AROUND_SIGMAS:
         total = cv2.GaussianBlur(around, (0, 0), sigma)
         mean = cv2.GaussianBlur(light * around[..., None], (0, 0), sigma) / np.maximum(total, 1e-6)[..., None]
         difference = channel_mean(np.abs(light - mean))
         from_around = np.where(total > LEAST_AROUND, np.minimum(from_around, difference), from_around)
+        beyond = mean - maps.typical_light.astype(np.float32)
+        difference = channel_mean(np.abs(hue - beyond + channel_mean(beyond)[..., None]))
+        hue_from_around = np.where(
+            total > LEAST_AROUND, np.minimum(hue_from_around, difference), hue_from_around
+        )
+    # Hair in the sun is as light as a wall, but has its own hue where the wall has another.
+    sunlit = ramp(hue_from_around - hue_from_hair, *SUNLIT)
     foreign = ramp(from_hair, *UNLIKE_HAIR) * (
         1 - ramp(from_around / np.maximum(from_hair, 1e-3), *LIKE_AROUND)
     )
-    # Darker is the shade between strands; over the head it is the parting.
-    lighter = channel_mean(departure)
     foreign[lighter < 0] = 0
-    hue = cv2.GaussianBlur(departure - lighter[..., None], (0, 0), HUE_SIGMA)
-    foreign = np.maximum(foreign, ramp(channel_mean(np.abs(hue)), *FOREIGN_HUE))
+    foreign = foreign * (1 - sunlit)
+    foreign = np.maximum(foreign, ramp(hue_from_hair, *FOREIGN_HUE))
     # Masks are too wide by some millimeters: along the outline the nearer color decides, however dark.
     along = ramp(from_hair, *EDGE_UNLIKE_HAIR) * (1 - ramp(maps.outline, *EDGE_BAND))
     nearer = 1 - ramp(from_around / np.maximum(from_hair, 1e-3), *EDGE_LIKE_AROUND)
-    foreign = np.maximum(foreign, along * nearer)
+    foreign = np.maximum(foreign, along * nearer * (1 - sunlit))
     foreign[np.isfinite(maps.depth)] = 0
     # Beside what shows through, strands are mixed with it: they must not lend it to the hair around.
     mixed = cv2.dilate(np.where(foreign > CERTAINLY_FOREIGN, foreign, 0), MIXED)

@@ -40,7 +40,7 @@ from core.hair.strand_atlas import (
 from core.hair.strand_atlas import FILE_NAME as STRAND_ATLAS
 from core.hair.strands import CURL_SHAPES
 from core.hair.style import RECEDING, bare_fraction, color_word, describe, lying_thickness, tangle
-from core.image.color import srgb_to_linear
+from core.image.color import linear_to_srgb, srgb_to_linear
 from core.io.hair_files import about_hair
 from core.io.hair_glb import hair_glb_bytes
 from core.io.hair_npz import hair_npz_bytes
@@ -138,6 +138,20 @@ def test_strands_before_a_bright_wall_do_not_lend_its_color(builder):
     column, row = at.round().astype(int).T
     assert maps.mask[row, column].all()
     assert np.abs(hair_alone(maps)[0][row, column] - BROWN).max() < 12
+
+
+def test_hair_in_the_sun_keeps_its_colors_before_a_wall_as_light(builder):
+    rgb, segmentation, _ = picture_of(SegmentClass.HAIR)
+    meters = (np.arange(600) - CAMERA.cx) * POSE.translation[2] / CAMERA.focal_px
+    brown = srgb_to_linear(np.array(BROWN) / 255)
+    sunlit = np.round(255 * linear_to_srgb(np.clip(brown * 0.6 / brown[1], 0, 1))).astype(np.uint8)
+    row_of_hair = (rgb == BROWN).all(-1)
+    rgb[row_of_hair & ((meters > 0.076) & (meters < 0.086))] = sunlit
+    maps = hair_maps(rgb, segmentation, CAMERA, POSE, builder.topology.vertices, builder.topology.triangles)
+    at, _ = maps.pixels_of(np.array([[0.081, 0.0, 0.06]]))
+    column, row = at.round().astype(int).T
+    assert maps.mask[row, column].all()
+    assert np.abs(hair_alone(maps)[0][row, column] - sunlit).max() < 12
 
 
 def test_hair_goes_on_beyond_the_border_of_the_photo(builder):
