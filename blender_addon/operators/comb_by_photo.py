@@ -7,6 +7,7 @@ import bpy
 from ..errors import AddonError
 from ..heads import hair
 from ..heads.hair_npz import FILE_NAME
+from ..heads.head_npz import FILE_NAME as HEAD_FILE
 from ..heads.lookup import require_head
 from . import polls
 from .reporting import report_message, reports_errors
@@ -25,7 +26,7 @@ class PHOTOBUST_OT_comb_by_photo(bpy.types.Operator):
         head = require_head(context)
         folder = Path(bpy.path.abspath(head.photobust.folder))
         if not head.photobust.folder or not (folder / FILE_NAME).is_file():
-            raise AddonError(f"The folder of this head has no {FILE_NAME}. Reconstruct the photo again.")
+            raise AddonError(_why_none(folder))
         if hair.is_combed(head, folder):
             report_message(self, "INFO", "The hair is as the photo shows it already: there is nothing to do.")
             return {"CANCELLED"}
@@ -34,3 +35,12 @@ class PHOTOBUST_OT_comb_by_photo(bpy.types.Operator):
         hair.add_hair(head, folder, product if product in hair.PARTS and product != "none" else None)
         hair.reset_hair_properties(head)
         return {"FINISHED"}
+
+
+def _why_none(folder: Path) -> str:
+    """Why there is no hair in a result's folder, for an artist."""
+    if (folder / HEAD_FILE).is_file():
+        return (
+            "No hair was made of this photo: it shows none, or Hair was None. Reconstruct it again with hair."
+        )
+    return f"The folder of this head has no {FILE_NAME}. Reconstruct the photo again."

@@ -268,6 +268,18 @@ def check_combed(folder):
     assert "cards" in {ob[hair.MARK] for ob in hair.hair_of(head)}
     after = {kind: sorted(getattr(bpy.data, kind).keys()) for kind in before}
     assert after == before, {kind: set(after[kind]) ^ set(before[kind]) for kind in before}
+    # A photo without hair is no damaged folder.
+    (folder / "hair.npz").unlink()
+    for missing, words in (("", "No hair was made of this photo"), ("head.npz", "has no hair.npz")):
+        if missing:
+            (folder / missing).unlink(missing_ok=True)
+        elif not (folder / "head.npz").is_file():
+            (folder / "head.npz").write_bytes(b"")
+        try:
+            bpy.ops.photobust.comb_by_photo()
+            raise AssertionError("there is no hair")
+        except RuntimeError as error:
+            assert words in str(error), error
     # What is used elsewhere stays.
     kept = bpy.data.materials["Ann hair shell"]
     bpy.data.meshes.new("other").materials.append(kept)
