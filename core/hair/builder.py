@@ -27,7 +27,7 @@ from .masks import HairMaps, hair_maps
 from .scalp import Scalp, measure_scalp
 from .settings import HairSettings
 from .shell_mesh import NEAR_EARS, NEAR_SKIN, ShellMesh, extract_shell, out_of_skin
-from .shell_texture import ShellSamples, texture_shell
+from .shell_texture import ShellSamples, StrandLook, texture_shell
 from .skin import Skin
 from .strands import CURL_SHAPES, GrowingHair, Guides, curled, grow
 from .style import bare_fraction, describe, lying_thickness, tangle
@@ -279,11 +279,9 @@ class HairBuilder:
         style = describe(guides, flow, picture.typical, outside, height, bare)
         clock.lap("guides")
         curls = tangle(flow, style)
-        painted_length = style.length_m if lying else np.inf
+        strand_look = StrandLook(curls, style.length_m if lying else np.inf)
         texturing = beside.submit(
-            lambda: texture_shell(
-                sampling.result(), picture, flow, settings.seed, skin, curls, painted_length
-            )
+            lambda: texture_shell(sampling.result(), picture, flow, settings.seed, skin, strand_look)
         )
         if style.curl in CURL_SHAPES:
             guides = curled(guides, CURL_SHAPES[style.curl], settings.seed)

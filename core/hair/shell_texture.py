@@ -70,6 +70,19 @@ STRANDS_ACROSS = 2.0
 
 
 @dataclass(frozen=True)
+class StrandLook:
+    """How strands look that no photo shows.
+
+    Attributes:
+        curls: 0 (lines) to 1 (curls).
+        length: Of the hair, meters: painted strands are no longer.
+    """
+
+    curls: float = 0.0
+    length: float = np.inf
+
+
+@dataclass(frozen=True)
 class UnwrappedShell:
     """A shell's mesh with texture coordinates; vertices are repeated where charts meet.
 
@@ -151,8 +164,7 @@ def texture_shell(
     flow: Flow | None,
     seed: int,
     skin: Skin | None = None,
-    curls: float = 0.0,
-    length: float = np.inf,
+    look: StrandLook = StrandLook(),
 ) -> HairShell:
     """Paint a shell's texture.
 
@@ -162,8 +174,7 @@ def texture_shell(
         flow: Its direction; None for what has no strands.
         seed: Of the noise that strands are drawn from.
         skin: What is seen between the hairs at the rim; None for what has no strands.
-        curls: 0 (hair that shows as lines) to 1 (curls).
-        length: Of the hair, meters: painted strands are no longer.
+        look: Of the strands.
 
     Returns:
         The shell.
@@ -174,8 +185,8 @@ def texture_shell(
     rim = None
     if flow is not None:
         soft = mesh.rim if skin is not None else None
-        fine, coarse = _strands(texels, unwrapped, flow, soft, seed, (curls, length))
-        in_locks = (1 - CURL_LOCK_LOSS * curls) * ramp(np.array(length), *LOCK_LENGTHS)
+        fine, coarse = _strands(texels, unwrapped, flow, soft, seed, look)
+        in_locks = (1 - CURL_LOCK_LOSS * look.curls) * ramp(np.array(look.length), *LOCK_LENGTHS)
         lock_contrast = float(in_locks) * colors.lock_contrast
         detail = CONTRAST_GAIN * colors.contrast * fine + lock_contrast * coarse
         painted = np.clip(painted * np.exp(detail)[:, None], 0, 255)
@@ -271,7 +282,7 @@ def _strands(
     flow: Flow,
     rim: Rim | None,
     seed: int,
-    look: tuple[float, float],
+    look: StrandLook,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fine and coarse noise along the hair, and across its rim.
 
@@ -281,7 +292,7 @@ def _strands(
         flow: The hair's direction.
         rim: Of the shell, if hair begins softly there.
         seed: Of the noise.
-        look: 0 (hair that shows as lines) to 1 (curls); and the hair's length, meters.
+        look: Of the strands.
 
     Returns:
         (T,) float32 of variance 1 each.
@@ -295,13 +306,12 @@ def _strands(
     field.reshape(-1, 2)[shown.texel] = shown.values(_in_charts(unwrapped, along))
     field = shown.padded(field)  # a line that leaves its chart goes on
     meters = _texel_size(unwrapped, shown.vertices, shown.outer)
-    curls, length = look
     streaks = []
     for side in STREAK_SIDES:
         noise = _noise(shown.points, shown.texel, size, side, meters, seed)
-        steps = length / 2 / (STREAK_STEP * meters * size / len(noise))
-        dots = float(np.clip(length / FINE_LENGTH, LEAST_DOTS, 1))
-        streaks.append(_streaks(field, noise, int(np.clip(steps, 1, STREAK_STEPS)), curls, dots))
+        steps = look.length / 2 / (STREAK_STEP * meters * size / len(noise))
+        dots = float(np.clip(look.length / FINE_LENGTH, LEAST_DOTS, 1))
+        streaks.append(_streaks(field, noise, int(np.clip(steps, 1, STREAK_STEPS)), look.curls, dots))
     fine, coarse = (streak.ravel()[shown.texel] for streak in streaks)
     return fine, coarse
 
