@@ -6,13 +6,10 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from .png import png_bytes
+
 #: Of the texture in head.glb, of 100: 48 dB on portraits; albedo.png is lossless.
 JPEG_QUALITY = 92
-#: How textures are compressed: with it alone OpenCV takes one filter for all rows and zlib's quickest level,
-#: half the time of choosing a filter for each row, and files as large.
-PNG_OPTIONS = (cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT)
-#: The same for photographed texture, of which nothing comes twice: a quarter less time, and smaller files.
-NOISY_PNG_OPTIONS = (cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY)
 #: Where each file counts: the strand atlas in 0.16 s and 867 KB; by level 9 in 1.2 s and 832 KB.
 SMALL_PNG_OPTIONS = (cv2.IMWRITE_PNG_COMPRESSION, 6)
 
@@ -33,11 +30,12 @@ def texture_bytes(picture: np.ndarray, small: bool = False, noisy: bool = False)
         small: Take the time for as small a file as possible.
         noisy: It is photographed nearly everywhere.
     """
+    if not small:
+        return png_bytes(picture, noisy)
     if picture.ndim == 3:
         order = cv2.COLOR_RGB2BGR if picture.shape[2] == 3 else cv2.COLOR_RGBA2BGRA
         picture = cv2.cvtColor(picture, order)
-    options = NOISY_PNG_OPTIONS if noisy else PNG_OPTIONS
-    done, data = cv2.imencode(".png", picture, SMALL_PNG_OPTIONS if small else options)
+    done, data = cv2.imencode(".png", picture, SMALL_PNG_OPTIONS)
     if not done:
         raise ValueError("the picture cannot be encoded")
     return data.tobytes()

@@ -21,7 +21,7 @@ PLATFORM = "linux-x64"
 PYTHON = "3.11"
 #: What is installed: to run the project, and to work on it; the extras in pyproject.toml.
 EXTRAS = {
-    "run": ("blender", "heic", "jxl", "web"),
+    "run": ("blender", "fast", "heic", "jxl", "web"),
     "dev": ("blender", "cluster", "dev", "train"),
 }
 #: Has another wheel for each kind of processor, and brings others.
