@@ -7,6 +7,7 @@ import numpy as np
 
 from ..geometry.visibility import ramp
 from ..image.color import channel_mean, linear_to_srgb, srgb_to_linear
+from ..image.smoothing import smoothed
 from .masks import LIGHT_FLOOR, HairMaps, log_light
 
 #: Distances from the outline, meters, between which the photo's pixels begin to be hair alone.
@@ -104,7 +105,7 @@ class HairPicture:
         if pigmented:
             photo = without_tint(photo, np.median(photo[certain], axis=0))
         lightness = np.log(channel_mean(photo) + 8)
-        means = [cv2.GaussianBlur(lightness, (0, 0), sigma) for sigma in (CONTRAST_SIGMA, LOCK_SIGMA)]
+        means = [smoothed(lightness, sigma) for sigma in (CONTRAST_SIGMA, LOCK_SIGMA)]
         # Of hair that is nowhere wider than its own edge, all says how much it varies.
         own = weight > OWN_COLOR if (weight > OWN_COLOR).any() else maps.mask
         return cls(
@@ -188,8 +189,8 @@ def _own(maps: HairMaps) -> np.ndarray:
     from_around = np.full(maps.mask.shape, np.inf, np.float32)
     hue_from_around = from_around
     for sigma in AROUND_SIGMAS:
-        total = cv2.GaussianBlur(around, (0, 0), sigma)
-        mean = cv2.GaussianBlur(light * around[..., None], (0, 0), sigma) / np.maximum(total, 1e-6)[..., None]
+        total = smoothed(around, sigma)
+        mean = smoothed(light * around[..., None], sigma) / np.maximum(total, 1e-6)[..., None]
         difference = channel_mean(np.abs(light - mean))
         from_around = np.where(total > LEAST_AROUND, np.minimum(from_around, difference), from_around)
         beyond = mean - maps.typical_light.astype(np.float32)
@@ -222,8 +223,8 @@ def _filled(colors: np.ndarray, weight: np.ndarray) -> np.ndarray:
     missing = 1 - weight
     result = colors * weight[..., None]
     for sigma in FILL_SIGMAS:
-        total = cv2.GaussianBlur(weight, (0, 0), sigma)
-        mean = cv2.GaussianBlur(colors * weight[..., None], (0, 0), sigma)
+        total = smoothed(weight, sigma)
+        mean = smoothed(colors * weight[..., None], sigma)
         strength = ramp(total, 0.02, 0.2).astype(np.float32) * missing
         result = result + strength[..., None] * mean / np.maximum(total, 1e-4)[..., None]
         missing = missing - strength

@@ -84,12 +84,16 @@ class MorphTargets:
         normals: (V, 3) unit normals of the neutral head, head frame.
         offsets: (K, V, 3) float32, glTF frame, meters, 0 where a shape moves nothing that shows.
         turns: (K, V, 3) int8, the same of the normals, 127 for a change of 1.
+        moving: (K, V) bool, where offsets are not 0.
+        turning: (K, V) bool, where turns are not 0.
     """
 
     names: list[str]
     normals: np.ndarray
     offsets: np.ndarray
     turns: np.ndarray
+    moving: np.ndarray
+    turning: np.ndarray
 
     @classmethod
     def of(cls, head: "Head") -> "MorphTargets":
@@ -101,8 +105,15 @@ class MorphTargets:
         offsets[lengths(offsets) < MIN_OFFSET] = 0
         normals = shading_normals(head.neutral, topology.triangles)
         turns = np.stack(list(_normal_offsets(head.neutral, offsets, normals, topology.triangles)))
+        turns = signed_bytes(to_gltf_frame(turns))
         names = [*topology.blendshape_names, *VISEME_NAMES, PHOTO]
-        return cls(names, normals, to_gltf_frame(offsets), signed_bytes(to_gltf_frame(turns)))
+        return cls(names, normals, to_gltf_frame(offsets), turns, _nonzero(offsets), _nonzero(turns))
+
+
+def _nonzero(vectors: np.ndarray) -> np.ndarray:
+    """(K, V) bool: which of vectors (K, V, 3) are not 0."""
+    x, y, z = (vectors[..., k] != 0 for k in range(3))
+    return np.asarray(x | y | z)
 
 
 def head_glb_bytes(
@@ -162,7 +173,7 @@ def head_glb_bytes(
     if hair is not None:
         _hang_hair(document, writer, hair, head.rig)
         for facial in hair.facial:
-            _add_facial_hair(document, writer, facial, shapes.offsets, head.rig)
+            _add_facial_hair(document, writer, facial, shapes, head.rig)
     return writer.finish(document, generator)
 
 
@@ -188,12 +199,10 @@ def _primitive(
             "JOINTS_0": writer.add_array(head.rig.joints[vertices]),
             "WEIGHTS_0": writer.add_array(head.rig.weights[vertices]),
         }
+    moved = _sparse_arrays(writer, shapes.offsets, shapes.moving, vertices, bounds=True)
+    turned = _sparse_arrays(writer, shapes.turns, shapes.turning, vertices, normalized=True)
     targets = [
-        {
-            "POSITION": writer.add_sparse_array(offset[vertices], bounds=True),
-            "NORMAL": writer.add_sparse_array(turn[vertices], normalized=True),
-        }
-        for offset, turn in zip(shapes.offsets, shapes.turns, strict=True)
+        {"POSITION": position, "NORMAL": normal} for position, normal in zip(moved, turned, strict=True)
     ]
     indices = writer.add_triangles(triangles, len(vertices))
     return {
@@ -202,6 +211,23 @@ def _primitive(
         "material": list(MATERIALS).index(material),
         "targets": targets,
     }
+
+
+def _sparse_arrays(
+    writer: GlbWriter, shapes: np.ndarray, changed: np.ndarray, vertices: np.ndarray, **about: bool
+) -> Iterator[int]:
+    """Accessors of what shapes (K, V, 3) change of vertices (n,), added one by one.
+
+    `changed`, (K, V), says where they are not 0: most change nothing of most materials, and share one.
+    """
+    of_none: int | None = None
+    for shape, some in zip(shapes, changed[:, vertices].any(1), strict=True):
+        if some:
+            yield writer.add_sparse_array(shape[vertices], **about)
+            continue
+        if of_none is None:
+            of_none = writer.add_sparse_array(shape[vertices], **about)
+        yield of_none
 
 
 def _add_skin(document: dict[str, Any], writer: GlbWriter, rig: Rig) -> None:
@@ -243,7 +269,7 @@ def _hang_hair(document: dict[str, Any], writer: GlbWriter, hair: "HairGroom", r
 
 
 def _add_facial_hair(
-    document: dict[str, Any], writer: GlbWriter, facial: "FacialHair", offsets: np.ndarray, rig: Rig | None
+    document: dict[str, Any], writer: GlbWriter, facial: "FacialHair", shapes: MorphTargets, rig: Rig | None
 ) -> None:
     """Add brows or beard as a node that has the head's morph targets and bones.
 
@@ -251,15 +277,22 @@ def _add_facial_hair(
         document: With the head; changed in place.
         writer: Of the file's arrays.
         facial: The hair.
-        offsets: (K, V, 3) float32 of the head's morph targets, glTF frame.
+        shapes: The head's morph targets.
         rig: Of the head.
     """
     primitive = cards_primitive(document, writer, facial.cards)
+    still: int | None = None
     primitive["targets"] = []
-    for offset in offsets:
-        moved = facial.moved(offset)
-        moved[np.linalg.norm(moved, axis=1) < MIN_OFFSET] = 0
-        primitive["targets"].append({"POSITION": writer.add_sparse_array(moved, bounds=True)})
+    for offset, moving in zip(shapes.offsets, shapes.moving[:, facial.bound_vertices], strict=True):
+        some = bool(moving.any())
+        if some or still is None:
+            moved = facial.moved(offset)
+            moved[lengths(moved) < MIN_OFFSET] = 0
+            accessor = writer.add_sparse_array(moved, bounds=True)
+        else:
+            accessor = still  # most shapes move no brows
+        still = still if some else accessor
+        primitive["targets"].append({"POSITION": accessor})
     head = document["meshes"][0]
     node: dict[str, Any] = {"mesh": len(document["meshes"]), "name": facial.name}
     document["meshes"].append(

@@ -105,7 +105,7 @@ def head_preview(
     size = len(albedo.image)
     window = lash_window(topology, size)
     left, top, right, bottom = window
-    texture = jpeg_image(block_means(albedo.image[..., :3], TEXTURE_SIDE))
+    texture = jpeg_image(block_means(albedo.image, TEXTURE_SIDE)[..., :3])
     lashes = png_image(albedo.image[top:bottom, left:right])
     return preview_script(
         head_preview_glb(head.vertices, topology, generator, texture, lashes, np.array(window) / size, hair)

@@ -97,7 +97,8 @@ def points_json(points: np.ndarray) -> list[list[float] | None]:
         A list of three numbers a point, None for those that are not finite.
     """
     rounded = np.round(points.astype(float), 6).tolist()
-    return [point if np.isfinite(row).all() else None for point, row in zip(rounded, points, strict=True)]
+    finite = np.isfinite(points.astype(float)).all(1)
+    return [point if known else None for point, known in zip(rounded, finite, strict=True)]
 
 
 def readable_json(value: Any, depth: int = 2) -> str:

@@ -347,9 +347,12 @@ class SkinPainter:
         chain = ramp(ratio, *CHAIN_RANGE) * self._smooth
         near = np.maximum(view.near_hair, self._smooth)
         strand = ramp(-ratio, *STRAND_RANGE) * near * (1 - np.maximum(self._features, self._beard))
-        clipped = ramp(np.minimum.reduce(view.colors.T), *CLIPPED_RANGE)
+        red, green, blue = view.colors.T
+        clipped = ramp(np.minimum(np.minimum(red, green), blue), *CLIPPED_RANGE)
         foreign *= 1 - np.maximum(self._features, self._beard)
-        odd = np.maximum.reduce([glint, chain, strand, clipped, foreign, flushed])
+        odd = glint
+        for sign in (chain, strand, clipped, foreign, flushed):
+            odd = np.maximum(odd, sign)
         return np.asarray((1 - odd) * (1 - self._smooth * self._around(odd)), np.float32)
 
     def _around(self, values: np.ndarray) -> np.ndarray:
