@@ -195,6 +195,19 @@ def test_a_face_turned_far_has_both_landmarks_and_is_lifted_by_them(detector, te
     assert min(yaws[0], yaws[2]) < yaws[1] < max(yaws[0], yaws[2])
 
 
+@pytest.mark.parametrize(("sizes", "same"), [(0.2, True), (0.4, False)])
+def test_misplaced_landmarks_are_still_of_the_same_face(detector, template, monkeypatch, sizes, same):
+    """Those of another head, which cannot be that near, are not."""
+    rgb, landmarks = clay_head(template, 75.0)
+    finder = detector._profile_finder()
+    true = finder.at(rgb, FaceLandmarks(landmarks.astype(np.float32)))
+    monkeypatch.setattr(finder, "at", lambda _rgb, _face: true)
+    moved = true.points.copy()
+    moved[:, 0] += sizes * true.size
+    face = detector.with_profile_points(rgb, FaceLandmarks(moved))
+    assert (face.profile_points is not None) == same
+
+
 @pytest.mark.parametrize(("backend", "name"), [("onnx", PROFILE_ONNX_NAME), ("torch", PROFILE_NAME)])
 def test_only_the_file_of_the_backend_counts(tmp_path, template, backend, name):
     pytest.importorskip("torch")
