@@ -54,13 +54,17 @@ LANDMARK_UNIT = 0.01
 #: Yaw, degrees, up to which a face counts as frontal and is lifted both ways.
 FRONTAL_YAW_DEG = 20.0
 #: Yaw, degrees, from which on the profile network's landmarks count beside MediaPipe's, ...
-FIRST_SIDE_YAW = 65.0
-#: ... and from which on they count alone.
-FULL_SIDE_YAW = 85.0
+FIRST_SIDE_YAW = 50.0
+#: ... and from which on they count alone. These four were chosen on 3,400 pictures (docs/diary.md).
+FULL_SIDE_YAW = 95.0
 #: Turn between the heads lifted from both, degrees, up to which they agree, ...
 AGREEING_TURN_DEG = 8.0
-#: ... and from which on MediaPipe's landmarks are taken to be wrong: they fail first as faces turn away.
+#: ... and from which on one of them is wrong: MediaPipe's landmarks, which fail first as faces turn away, ...
 CONTRADICTING_TURN_DEG = 16.0
+#: ... but not up to this yaw of the profile network's, degrees, ...
+FIRST_DOUBT_YAW = 55.0
+#: ... and surely from this one on.
+FULL_DOUBT_YAW = 70.0
 #: Median distance of a head's landmarks from the detected ones, of the face's size, up to which it follows
 #: them: of 20 portraits 0.007 to 0.015.
 FOLLOWING_DISTANCE = 0.04
@@ -384,7 +388,7 @@ class LandmarkLifter:
         points = profile_points.astype(np.float64)
         upright = np.column_stack([apply_affine(view, points[:, :2]), points[:, 2]])
         pose, vertices = self.profile._estimate_both_ways(upright, camera, rgb, view, self.mirror)
-        weight = max(side_weight(profile_points), contradiction(head[0].rotation, pose.rotation))
+        weight = profile_weight(profile_points, head[0].rotation, pose.rotation)
         if weight == 0:
             return head
         mean = (1 - weight) * head[1] + weight * vertices
@@ -554,31 +558,22 @@ def unflipped_weight(pose: WeakPerspectivePose) -> float:
     return float(np.clip(0.5 + yaw / (2 * FRONTAL_YAW_DEG), 0, 1))
 
 
-def side_weight(points: np.ndarray) -> float:
-    """How much the profile network's landmarks count beside MediaPipe's.
+def profile_weight(points: np.ndarray, rotation: np.ndarray, side_rotation: np.ndarray) -> float:
+    """How much the head lifted from the profile network's landmarks counts beside that from MediaPipe's.
 
     Args:
         points: (478, 3) the profile network's landmarks, photo frame, px.
+        rotation: (3, 3) of the head lifted from MediaPipe's.
+        side_rotation: (3, 3) of the head lifted from the profile network's.
 
     Returns:
-        0 to 1, by their yaw.
+        0 to 1, by the yaw, and by how much the two contradict each other where MediaPipe's may be wrong.
     """
-    beyond = abs(landmark_yaw(points)) - FIRST_SIDE_YAW
-    return float(np.clip(beyond / (FULL_SIDE_YAW - FIRST_SIDE_YAW), 0, 1))
-
-
-def contradiction(rotation: np.ndarray, other: np.ndarray) -> float:
-    """How much two rotations of one head contradict each other.
-
-    Args:
-        rotation: (3, 3).
-        other: (3, 3).
-
-    Returns:
-        0 if they agree, to 1 if one has to be wrong.
-    """
-    turn = angle_between(rotation, other)
-    return float(np.interp(turn, [AGREEING_TURN_DEG, CONTRADICTING_TURN_DEG], [0, 1]))
+    yaw, turn = abs(landmark_yaw(points)), angle_between(rotation, side_rotation)
+    side = np.interp(yaw, [FIRST_SIDE_YAW, FULL_SIDE_YAW], [0, 1])
+    contradiction = np.interp(turn, [AGREEING_TURN_DEG, CONTRADICTING_TURN_DEG], [0, 1])
+    doubt = np.interp(yaw, [FIRST_DOUBT_YAW, FULL_DOUBT_YAW], [0, 1])
+    return float(max(side, contradiction * doubt))
 
 
 def feature_sites(vertices: np.ndarray, template: HeadTemplate) -> FeatureSites:
