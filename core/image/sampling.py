@@ -1,5 +1,7 @@
 """Colors of pictures between their pixels."""
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -79,23 +81,77 @@ def sample_photo_linear(rgb: np.ndarray, points: np.ndarray, spacing: float) -> 
         (N, 3) float32, not negative, above 1 where the interpolation overshoots beside white, 0 if no point
         is in the photo; and (N,) bool, which points are.
     """
-    height, width = rgb.shape[:2]
-    inside = _within(points, 0, (width - 1, height - 1))
+    inside = points_in_photo(rgb, points)
     if not inside.any():
         return np.zeros((len(points), 3), np.float32), inside
-    region, low = _region(rgb, points[inside], BICUBIC_MARGIN)
-    region = cv2.LUT(np.ascontiguousarray(region), linear_of_bytes_float32())
-    step = np.ones(2)
-    if spacing > REDUCE_LINEAR_FROM:
-        region, step = _reduced(region, spacing)
-    corner, scale = (low - 0.5).astype(np.float32), (1 / step).astype(np.float32)
-    at = np.empty((2, len(points)), np.float32)  # coordinate by coordinate: numpy is slow over rows of two
-    for k in range(2):
-        np.subtract(points[:, k].astype(np.float32), corner[k], out=at[k])
-        at[k] *= scale[k]
-        at[k] -= np.float32(0.5)
-    colors = sample_image(region, at.T, cv2.INTER_CUBIC)
-    return np.maximum(colors, 0, out=colors), inside
+    return LinearPhoto.around(rgb, points[inside], spacing).at(points), inside
+
+
+@dataclass(frozen=True)
+class LinearPhoto:
+    """The part of a photo around points, in linear light.
+
+    Attributes:
+        region: (h, w, 3) float32, averaged down to the points' spacing if the photo is finer.
+        corner: (2,) float32, x and y of its top left corner, photo frame, pixels.
+        scale: (2,) float32, its pixels a pixel of the photo.
+    """
+
+    region: np.ndarray
+    corner: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def around(cls, rgb: np.ndarray, points: np.ndarray, spacing: float) -> "LinearPhoto":
+        """Take the part out.
+
+        Args:
+            rgb: (H, W, 3) uint8 sRGB.
+            points: (N, 2) photo frame, pixels, in the photo.
+            spacing: Distance of neighboring points, pixels.
+
+        Returns:
+            The part, for these points and those between them.
+        """
+        region, low = _region(rgb, points, BICUBIC_MARGIN)
+        region = cv2.LUT(np.ascontiguousarray(region), linear_of_bytes_float32())
+        step = np.ones(2)
+        if spacing > REDUCE_LINEAR_FROM:
+            region, step = _reduced(region, spacing)
+        return cls(region, (low - 0.5).astype(np.float32), (1 / step).astype(np.float32))
+
+    def at(self, points: np.ndarray) -> np.ndarray:
+        """Colors at points, bicubic.
+
+        Args:
+            points: (N, 2) photo frame, pixels.
+
+        Returns:
+            (N, 3) float32, not negative, above 1 where the interpolation overshoots beside white.
+        """
+        at = np.empty(
+            (2, len(points)), np.float32
+        )  # coordinate by coordinate: numpy is slow over rows of two
+        for k in range(2):
+            np.subtract(points[:, k].astype(np.float32), self.corner[k], out=at[k])
+            at[k] *= self.scale[k]
+            at[k] -= np.float32(0.5)
+        colors = sample_image(self.region, at.T, cv2.INTER_CUBIC)
+        return np.maximum(colors, 0, out=colors)
+
+
+def points_in_photo(rgb: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Which points lie between a photo's pixels.
+
+    Args:
+        rgb: (H, W, 3), the photo.
+        points: (N, 2) photo frame, pixels.
+
+    Returns:
+        (N,) bool.
+    """
+    height, width = rgb.shape[:2]
+    return _within(points, 0, (width - 1, height - 1))
 
 
 def _within(points: np.ndarray, low: float, high: tuple[float, float]) -> np.ndarray:

@@ -34,7 +34,7 @@ def crease_shade(ratio: np.ndarray, size: int) -> np.ndarray:
         size: Side of the texture that it is a part of, texels.
 
     Returns:
-        (h, w, 3) float32, natural logarithm, to be subtracted; 0 on spots.
+        (h/2, w/2, 3) float32, natural logarithm, to be subtracted; 0 on spots.
     """
     scale = size / 2048 / 2
     luminance = LUMINANCE.astype(np.float32)[None]
@@ -45,8 +45,7 @@ def crease_shade(ratio: np.ndarray, size: int) -> np.ndarray:
     band -= cv2.resize(wide, half.shape[1::-1], interpolation=cv2.INTER_LINEAR)
     shade = beyond(band, PIGMENT_LIMIT)
     lines = _lines(_blurred(cv2.transform(half, luminance), LINE_SIGMA * scale))
-    shade = cv2.transform(shade, np.eye(3, dtype=np.float32) - KEPT_DARKNESS * luminance) * lines[..., None]
-    return cv2.resize(shade, (width, height), interpolation=cv2.INTER_LINEAR)
+    return cv2.transform(shade, np.eye(3, dtype=np.float32) - KEPT_DARKNESS * luminance) * lines[..., None]
 
 
 def _lines(values: np.ndarray) -> np.ndarray:

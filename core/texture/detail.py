@@ -1,5 +1,7 @@
 """Fine detail of skin that was not seen: noise with the strength, by scale, of the person's own skin."""
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 
@@ -40,14 +42,13 @@ class DetailLayer:
         self._bands = [band / band.std() for band in self._split(np.tile(noise, (3, 3)))]
         self._bands = [np.ascontiguousarray(band[TILE : 2 * TILE, TILE : 2 * TILE]) for band in self._bands]
 
-    def _split(self, field: np.ndarray) -> list[np.ndarray]:
+    def _split(self, field: np.ndarray) -> Iterator[np.ndarray]:
         """The field's bands, the finest first."""
-        bands, finer = [], field
+        finer = field
         for sigma in self._sigmas:
             coarser = cv2.GaussianBlur(field, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
-            bands.append(finer - coarser)
+            yield finer - coarser
             finer = coarser
-        return bands
 
     def levels(self, lightness: np.ndarray, seen: np.ndarray) -> list[float]:
         """How strong each band is.

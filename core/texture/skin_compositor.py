@@ -13,7 +13,7 @@ import numpy as np
 
 from ..geometry.visibility import ramp
 from ..image.color import LUMINANCE, linear_to_bytes
-from ..image.sampling import sample_photo_linear
+from ..image.sampling import LinearPhoto, points_in_photo
 from ..template.regions import Regions, lip_weight
 from .albedo_model import DARK
 from .blocks import half_span, row_blocks
@@ -29,6 +29,8 @@ from .tone_correction import ToneCorrection
 
 #: Texels of half the resolution around what was observed.
 MARGIN = 8
+#: Texels whose colors are looked up at a time: what that takes is several times as much as the colors.
+BLOCK_TEXELS = 1 << 18
 #: Height, meters, head frame, above which features are brows and lids, and below which the mouth is.
 MOUTH_BELOW = -0.03
 #: Weights of the mirror image from which on it is used, and used fully.
@@ -142,11 +144,17 @@ class SkinCompositor:
         so that a mirror image takes on the tone of the side it goes to. It is weighted by `own` (h, w).
         """
         gain = self.sampler.at_texels(np.exp(change))
-        ratio = np.zeros((*own.shape, 3), np.float32)
-        for layer in layers:
-            part = own if len(layers) == 1 else self._in_box(layer.weight, box)
+
+        def ratio_of(layer: ShownSkin, part: np.ndarray) -> np.ndarray:
             light = gain / self.sampler.at_texels(layer.shading)
-            ratio += self._layer_ratio(layer, part, light, completed, box)
+            return self._layer_ratio(layer, part, light, completed, box)
+
+        first, *others = layers
+        if not others:
+            return ratio_of(first, own)
+        ratio = ratio_of(first, self._in_box(first.weight, box))
+        for layer in others:
+            ratio += ratio_of(layer, self._in_box(layer.weight, box))
         return ratio
 
     def _layer_ratio(
@@ -179,8 +187,14 @@ class SkinCompositor:
             # Far texels are behind the head: nothing is looked up for them.
             texel = np.flatnonzero(wanted)
             points = self._in_box(pixels, box).reshape(-1, 2).take(texel, 0)
-            found, _ = sample_photo_linear(layer.rgb, points, self.sampler.spacing(pixels, some) / 2)
-            colors.reshape(-1, 3)[texel] = found
+            inside = points_in_photo(layer.rgb, points)
+            if inside.any():
+                spacing = self.sampler.spacing(pixels, some) / 2
+                photo = LinearPhoto.around(layer.rgb, points[inside], spacing)
+                flat = colors.reshape(-1, 3)
+                for start in range(0, len(texel), BLOCK_TEXELS):
+                    few = slice(start, start + BLOCK_TEXELS)
+                    flat[texel[few]] = photo.at(points[few])
         return colors
 
     def _add_mirror_image(self, ratio: np.ndarray, own: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
@@ -215,7 +229,8 @@ class SkinCompositor:
         colors -= noise
         maps = [self._coarse(part) for part in (plain, self._brows_and_lids, self._lids, self._mouth)]
         light = (patch_light(colors, *maps) + noise).reshape(-1, 3).take(self.sampler.texel, 0)
-        ratio -= self._in_box(light, box)
+        for rows, block in _blocks(box):
+            ratio[rows] -= self._in_box(light, block)
         return np.exp(light)
 
     def _add_noise(
@@ -236,8 +251,8 @@ class SkinCompositor:
         place.
         """
         shade = crease_shade(ratio, self.size)
-        shade *= self._in_box(plain, box)[..., None]
-        ratio -= shade
+        for rows, block in _blocks(box):
+            ratio[rows] -= _enlarged(shade, rows) * self._in_box(plain, block)[..., None]
 
     def _plain(self, layers: Sequence[ShownSkin]) -> np.ndarray:
         """(n,) float32, 0..1: which of the skin's texels are plain, and no beard in any photo."""
@@ -326,6 +341,12 @@ def _blocks(box: tuple[slice, slice]) -> Iterator[tuple[slice, tuple[slice, slic
     rows, columns = box
     for block in row_blocks(rows):
         yield slice(block.start - rows.start, block.stop - rows.start), (block, columns)
+
+
+def _enlarged(picture: np.ndarray, rows: slice) -> np.ndarray:
+    """Rows, from an even one to an even one, of a picture (h, w, C) at twice its resolution."""
+    small_rows, own_rows = half_span(rows, len(picture))
+    return cv2.resize(picture[small_rows], None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)[own_rows]
 
 
 def _sampled(picture: np.ndarray, at: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
