@@ -209,7 +209,11 @@ class SkinPainter:
         """Smooth shading (V, 3), the person's albedo, and how far both explain each vertex (V,), 0..1:
         cast shadows and highlights are not.
         """
-        means, observed = self.sampler.to_vertices(view.colors, view.weight)
+        # What is gathered at the vertices is gathered together: it takes half the time.
+        near = ramp(view.hair_distance, SHADE_REACH, SHADE_REACH - SHADE_FADE)
+        columns = np.column_stack([view.colors, near, view.facial_hair])
+        gathered, observed = self.sampler.to_vertices(columns, view.weight)
+        means, near, bearded = np.ascontiguousarray(gathered[:, :3]), gathered[:, 3], gathered[:, 4]
         normals = shading_normals(vertices, self.topology.triangles)
         shading = np.ones(len(means), np.float32)
         even = np.ones((len(means), 3), np.float32)
@@ -235,19 +239,18 @@ class SkinPainter:
         kept *= 1 - ramp(_foreign_hue(residual), *FOREIGN_HUE_RANGE) * (1 - self.regions.features)
         kept *= 1 - ramp(_green(residual), *GREEN_RANGE)
         from_average = residual + fit.logs - fit.tone - self.model.mean
-        grown = np.maximum(self.regions.features, self.regions.beard * self._bearded(view))
-        kept *= 1 - self._in_shade(view, from_average) * (1 - grown)
+        grown = np.maximum(self.regions.features, self.regions.beard * bearded)
+        kept *= 1 - self._in_shade(near, from_average) * (1 - grown)
         # Exposure was learned from tones with sheen: the skin stays as light as with it.
         lighter = np.float32((tone - fit.tone) @ LUMINANCE)
         fit = replace(fit, tone=tone, logs=fit.logs + lighter)
         return shading * np.exp(-lighter), fit, kept.astype(np.float32)
 
-    def _in_shade(self, view: SkinView, difference: np.ndarray) -> np.ndarray:
+    def _in_shade(self, near: np.ndarray, difference: np.ndarray) -> np.ndarray:
         """(V,) 0..1: how far vertices are in the shade of hair, or are hair that the segmentation misses, by
-        what their colors differ by (V, 3) from those of a person of this tone.
+        how near they are to hair (V,), 0..1, and what their colors differ by (V, 3) from those of a person of
+        this tone.
         """
-        near = ramp(view.hair_distance, SHADE_REACH, SHADE_REACH - SHADE_FADE)
-        near = self.sampler.to_vertices(near[:, None], view.weight)[0][:, 0]
         lightness = difference @ LUMINANCE
         hue = np.linalg.norm(difference - lightness[:, None], axis=1)
         shade = np.maximum(ramp(-lightness, *SHADE_RANGE), ramp(hue, *SHADE_HUE_RANGE))
