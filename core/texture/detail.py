@@ -22,6 +22,8 @@ MIN_TEXELS = 2000
 MAD_TO_SIGMA = 1.4826
 #: Side, texels, of the noise that is repeated.
 TILE = 512
+#: Texels beside it that blurs reach: four standard deviations of the widest, of a texture of 4096.
+MARGIN = 64
 #: How much stronger detail is in red, green and blue than in lightness: pores and spots are reddish.
 CHANNELS = np.array([0.75, 1.05, 1.2], np.float32)
 
@@ -39,8 +41,11 @@ class DetailLayer:
         self._size = size
         self._sigmas = [sigma * size / 2048 for sigma in BAND_SIGMAS]
         noise = np.random.default_rng(seed).standard_normal((TILE, TILE)).astype(np.float32)
-        self._bands = [band / band.std() for band in self._split(np.tile(noise, (3, 3)))]
-        self._bands = [np.ascontiguousarray(band[TILE : 2 * TILE, TILE : 2 * TILE]) for band in self._bands]
+        # It repeats itself: a margin of the tiles beside it is as far as blurs of it reach.
+        around = np.pad(noise, MARGIN, mode="wrap")
+        inner = slice(MARGIN, MARGIN + TILE)
+        bands = [np.ascontiguousarray(band[inner, inner]) for band in self._split(around)]
+        self._bands = [band / band.std() for band in bands]
 
     def _split(self, field: np.ndarray) -> Iterator[np.ndarray]:
         """The field's bands, the finest first."""

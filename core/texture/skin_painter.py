@@ -210,8 +210,7 @@ class SkinPainter:
         cast shadows and highlights are not.
         """
         # What is gathered at the vertices is gathered together: it takes half the time.
-        near = ramp(view.hair_distance, SHADE_REACH, SHADE_REACH - SHADE_FADE)
-        columns = np.column_stack([view.colors, near, view.facial_hair])
+        columns = np.column_stack([view.colors, beside_hair(view.hair_distance), view.facial_hair])
         gathered, observed = self.sampler.to_vertices(columns, view.weight)
         means, near, bearded = np.ascontiguousarray(gathered[:, :3]), gathered[:, 3], gathered[:, 4]
         normals = shading_normals(vertices, self.topology.triangles)
@@ -365,6 +364,18 @@ class SkinPainter:
         picture.ravel()[self.sampler.texel] = values
         reach = 2 * round(CHAIN_REACH * size / 1024) + 1
         return np.asarray(cv2.dilate(picture, np.ones((reach, reach), np.uint8)).ravel()[self.sampler.texel])
+
+
+def beside_hair(distance: np.ndarray) -> np.ndarray:
+    """How far skin may be in the shade of hair, by its distance from it alone.
+
+    Args:
+        distance: (n,) meters.
+
+    Returns:
+        (n,) 0..1.
+    """
+    return ramp(distance, SHADE_REACH, SHADE_REACH - SHADE_FADE)
 
 
 def _foreign_hue(logs: np.ndarray) -> np.ndarray:

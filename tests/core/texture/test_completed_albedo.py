@@ -20,7 +20,7 @@ from core.texture.detail import TILE, DetailLayer
 from core.texture.painter import COMPLETED, EMPTY, MIRRORED, OBSERVED, PAINTED, AlbedoPainter
 from core.texture.settings import PaintOptions, TextureSettings
 from core.texture.skin_mask import skin_weights
-from core.texture.skin_painter import SkinPainter
+from core.texture.skin_painter import SkinPainter, beside_hair
 from core.texture.skin_sampler import SkinSampler, SkinView
 from core.texture.skin_tone import LUMINANCE_RANGE, tone_correction
 from core.texture.skin_views import ShownSkin
@@ -341,10 +341,8 @@ def test_necklaces_are_no_skin_and_white_beards_are_no_highlights(topology, mode
 
 def test_what_is_dark_or_gray_near_hair_is_its_shade(topology, model):
     skin = SkinPainter(topology, 512, TextureSettings(), model)
-    texels, vertices = len(skin.sampler.texel), len(topology.vertices)
-    ones, plain = np.ones(texels, np.float32), skin.regions.plain == 1
-    view = SkinView(np.ones((texels, 3), np.float32), ones, np.zeros((texels, 2), np.float32), *[ones] * 5)
-    near, far = (replace(view, hair_distance=distance * ones) for distance in (0.008, 0.06))
+    vertices, plain = len(topology.vertices), skin.regions.plain == 1
+    near, far = (beside_hair(np.full(vertices, distance, np.float32)) for distance in (0.008, 0.06))
     for change, shade in (((-0.4,) * 3, 1), ((-0.3, 0, 0.3), 1), ((0.4,) * 3, 0), ((0.03, -0.05, 0), 0)):
         difference = np.tile(np.array(change, np.float32), (vertices, 1))
         assert np.median(skin._in_shade(near, difference)[plain]) == pytest.approx(shade, abs=0.01)
