@@ -1,14 +1,45 @@
 """Cuts square pictures of faces out of a photo."""
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
-from ..geometry.frames import CROP_CENTER, CROP_SIZE, AffineFrame, upright_map
+from ..geometry.frames import CROP_CENTER, CROP_SIZE, AffineFrame, compose_affine, upright_map
 from ..geometry.pose import WeakPerspectivePose
 
 #: Pixels per cm at the head's center: the face fills two thirds of the picture, as MediaPipe's networks know
 #: it.
 FACE_PX_PER_CM = 7.2
+
+
+@dataclass(frozen=True)
+class CropVariation:
+    """How a crop differs from the one that landmarks give.
+
+    Attributes:
+        scale: Factor of the size of what it shows.
+        turn: Clockwise turn of what it shows, radians.
+        right: Shift of what it shows, crop pixels.
+        down: The same downward.
+    """
+
+    scale: float = 1.0
+    turn: float = 0.0
+    right: float = 0.0
+    down: float = 0.0
+
+    def of(self, frame: AffineFrame) -> AffineFrame:
+        """A frame varied about the middle of its crop.
+
+        Args:
+            frame: As landmarks give it.
+        """
+        cosine, sine = self.scale * np.cos(self.turn), self.scale * np.sin(self.turn)
+        linear = np.array([[cosine, -sine], [sine, cosine]])
+        middle = np.full(2, CROP_CENTER)
+        offset = middle + np.array([self.right, self.down]) - linear @ middle
+        return AffineFrame(compose_affine(np.column_stack([linear, offset]), frame.matrix))
 
 
 def cut_crop(

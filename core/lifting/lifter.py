@@ -3,11 +3,13 @@
 A small regression, trained on pairs (detector run on a rendered head, true head), undoes the detector's
 systematic errors of depth and knows how probable shapes are. Its result is then corrected by features of the
 picture sampled where that head would be, stage by stage (`core.lifting.cascade`). The stages know only faces
-turned to the picture's right: others are lifted in the mirror image, and frontal ones both ways. At the end
-the head is refined by its shading (`core.lifting.shading`). The lifter gives the pose, the crop and the
-template that the volume network corrects. numpy, but for the network whose features the stages sample.
+turned to the picture's right: others are lifted in the mirror image, and frontal ones both ways. The head is
+then refined: its features are averaged over several crops, and its shading is read (`core.lifting.shading`).
+The lifter gives the pose, the crop and the template that the volume network corrects. numpy, but for the
+network whose features the stages sample.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -31,7 +33,7 @@ from ..geometry.frames import (
 )
 from ..geometry.pose import WeakPerspectivePose, angle_between, fit_pose, mean_pose, rotation_matrix
 from ..geometry.reflection import mirrored_weak_pose
-from ..image.crop import face_frame
+from ..image.crop import CropVariation, face_frame
 from ..runtime.weights import safetensors_arrays
 from ..template.symmetry import Mirror
 from ..template.template import HeadTemplate
@@ -70,6 +72,17 @@ FULL_DOUBT_YAW = 70.0
 FOLLOWING_DISTANCE = 0.04
 
 
+#: Crops whose features are averaged with those of the crop that the landmarks give: what pixels happen to
+#: show of a face counts less then (docs/diary.md).
+CROP_VARIATIONS = (
+    CropVariation(scale=0.93, turn=0.07, right=2.0, down=1.0),
+    CropVariation(scale=1.07, turn=-0.07, right=-2.0, down=-1.0),
+)
+
+#: A head's pose, and (V, 3) float32 vertices of the template, head frame, meters.
+PosedHead = tuple[WeakPerspectivePose, np.ndarray]
+
+
 @dataclass(frozen=True)
 class HeadPrior:
     """The head that the landmarks and the picture suggest: what the volume network starts from.
@@ -79,14 +92,14 @@ class HeadPrior:
         pose: Of the head.
         vertices: (V, 3) float32, the template's, head frame, meters.
         landmarks: (478, 3), MediaPipe's on it, head frame, meters.
-        unshaded: The same before it was refined by its shading, if it was.
+        unrefined: The same before it was refined, if it was.
     """
 
     frame: CropFrame
     pose: HeadPose
     vertices: np.ndarray
     landmarks: np.ndarray
-    unshaded: "HeadPrior | None" = None
+    unrefined: "HeadPrior | None" = None
 
     def follows(self, points: np.ndarray) -> bool:
         """Whether the head lies where landmarks were detected: of faces that are turned far it may not.
@@ -295,7 +308,12 @@ class LandmarkLifter:
         return np.ascontiguousarray(self.weights["basis"][:, self.sites.used])
 
     def stage_input(
-        self, x: np.ndarray, z: np.ndarray, pose: WeakPerspectivePose, camera: Camera, features: FaceFeatures
+        self,
+        x: np.ndarray,
+        z: np.ndarray,
+        pose: WeakPerspectivePose,
+        camera: Camera,
+        crops: Sequence[FaceFeatures],
     ) -> np.ndarray:
         """The input of a stage.
 
@@ -304,7 +322,7 @@ class LandmarkLifter:
             z: (6 + K,) normalized outputs so far.
             pose: Fitted to the landmarks.
             camera: Of the photo.
-            features: Of the picture.
+            crops: Features of crops of the picture, over which the mean is taken.
 
         Returns:
             (F,) float32: x, z, the global features, those sampled where the head is estimated to be.
@@ -313,16 +331,21 @@ class LandmarkLifter:
         # All other vertices would take ten times as long.
         offset = np.tensordot(coefficients.astype(np.float32), self._basis_around_sites, 1)
         used = self.weights["mean"][self.sites.used] + offset
-        sampled = self.sites.sample_around(features, used, estimate.in_camera(camera), camera)
-        return np.concatenate([x, z, features.global_features, sampled])
+        head_pose = estimate.in_camera(camera)
+        sampled = [self.sites.sample_around(features, used, head_pose, camera) for features in crops]
+        of_whole = [features.global_features for features in crops]
+        if len(crops) == 1:
+            return np.concatenate([x, z, of_whole[0], sampled[0]])
+        return np.concatenate([x, z, np.mean(of_whole, 0), np.mean(sampled, 0)])
 
-    def estimate(
+    def estimates(
         self,
         points: np.ndarray,
         camera: Camera,
         rgb: np.ndarray | None = None,
         view: np.ndarray | None = None,
-    ) -> tuple[WeakPerspectivePose, np.ndarray]:
+        variations: Sequence[CropVariation] = (),
+    ) -> list[PosedHead]:
         """Estimate pose and shape from one view of a face.
 
         Args:
@@ -330,21 +353,29 @@ class LandmarkLifter:
             camera: Of the photo or the view.
             rgb: (H, W, 3) uint8, the photo; None to use the landmarks alone.
             view: (2, 3) similarity, photo -> view: the photo turned or mirrored.
+            variations: Further crops to average over.
 
         Returns:
-            The pose, and (V, 3) float32 vertices of the template, head frame, meters.
+            The pose, and (V, 3) float32 vertices of the template, head frame, meters: by one crop, then by
+            the mean with further ones, if there are any.
         """
         pose = fit_pose(points, self.canonical)
         x = self.normalized(landmark_features(points, pose, self.canonical, camera))
-        z = self.from_landmarks(x)
-        if self.network and rgb is not None:
-            features = extract_features(self.network, rgb, points, pose, view)
+        start = self.from_landmarks(x)
+        if not self.network or rgb is None:
+            return [self.posed(pose, start)]
+        crops = (None, *variations)
+        features = [extract_features(self.network, rgb, points, pose, view, crop) for crop in crops]
+        heads = []
+        for averaged in (features[:1], features) if variations else (features,):
+            z = start
             for stage in self.stages:
-                z = z + stage(self.stage_input(x, z, pose, camera, features))
-        return self.posed(pose, z)
+                z = z + stage(self.stage_input(x, z, pose, camera, averaged))
+            heads.append(self.posed(pose, z))
+        return heads
 
     def lift(
-        self, landmarks: FaceLandmarks, camera: Camera, rgb: np.ndarray, shaded: bool = True
+        self, landmarks: FaceLandmarks, camera: Camera, rgb: np.ndarray, refined: bool = True
     ) -> HeadPrior:
         """The most probable head of one face.
 
@@ -355,44 +386,46 @@ class LandmarkLifter:
             landmarks: Of the face, photo frame.
             camera: Of the photo.
             rgb: (H, W, 3) uint8, the photo.
-            shaded: Whether to refine it by its shading, if there is a model of that.
+            refined: Whether to average over several crops, and to refine it by its shading, if there is a
+                model of that.
         """
         if self.profile and landmarks.attempt == PROFILE_ATTEMPT:
-            return self.profile.lift(landmarks, camera, rgb, shaded)
+            return self.profile.lift(landmarks, camera, rgb, refined)
         view, upright = self.upright(landmarks, camera)
         if not (self.mirror and self.stages):
-            return self._prior(*self.estimate(upright, camera), camera, view)
-        head = self._estimate_both_ways(upright, camera, rgb, view, self.mirror)
+            return self._prior(*self.estimates(upright, camera)[0], camera, view)
+        heads = self._estimates_both_ways(upright, camera, rgb, view, self.mirror, refined)
         if self.profile and landmarks.profile_points is not None:
-            head = self._averaged_with_profile(head, landmarks.profile_points, camera, rgb, view)
-        prior = self._prior(*head, camera, view)
-        if not (self.shading and shaded):
+            heads = self._averaged_with_profile(heads, landmarks.profile_points, camera, rgb, view)
+        prior, head = self._prior(*heads[0], camera, view), heads[-1]
+        if not refined:
             return prior
-        side = self.side_view(upright, camera, view, self.mirror)
-        refined = side.seen(*self.shading.refine(side.picture(rgb), *side.seen(*head)))
-        return replace(self._prior(*refined, camera, view), unshaded=prior)
+        if self.shading:
+            side = self.side_view(upright, camera, view, self.mirror)
+            head = side.seen(*self.shading.refine(side.picture(rgb), *side.seen(*head)))
+        return replace(self._prior(*head, camera, view), unrefined=prior)
 
     def _averaged_with_profile(
         self,
-        head: tuple[WeakPerspectivePose, np.ndarray],
+        heads: list[PosedHead],
         profile_points: np.ndarray,
         camera: Camera,
         rgb: np.ndarray,
         view: np.ndarray,
-    ) -> tuple[WeakPerspectivePose, np.ndarray]:
-        """The mean of a head and of what the profile network's landmarks of the same face are lifted to, as
-        the yaw and the turn between the two demand.
+    ) -> list[PosedHead]:
+        """The means of estimates and of those that the profile network's landmarks of the same face are
+        lifted to, as the yaw and the turn between the two demand.
         """
         if not (self.profile and self.mirror):
-            return head
+            return heads
         points = profile_points.astype(np.float64)
         upright = np.column_stack([apply_affine(view, points[:, :2]), points[:, 2]])
-        pose, vertices = self.profile._estimate_both_ways(upright, camera, rgb, view, self.mirror)
-        weight = profile_weight(profile_points, head[0].rotation, pose.rotation)
+        refined = len(heads) > 1
+        others = self.profile._estimates_both_ways(upright, camera, rgb, view, self.mirror, refined)
+        weight = profile_weight(profile_points, heads[0][0].rotation, others[0][0].rotation)
         if weight == 0:
-            return head
-        mean = (1 - weight) * head[1] + weight * vertices
-        return mean_pose([head[0], pose], [1 - weight, weight]), mean.astype(np.float32)
+            return heads
+        return [mean_head(both, [1 - weight, weight]) for both in zip(heads, others, strict=True)]
 
     def _prior(
         self, weak_pose: WeakPerspectivePose, vertices: np.ndarray, camera: Camera, view: np.ndarray
@@ -432,23 +465,42 @@ class LandmarkLifter:
         frame = face_frame(points, fit_pose(points, self.canonical))
         return SideView(frame, compose_affine(flip, view), camera, mirror)
 
-    def _estimate_both_ways(
-        self, points: np.ndarray, camera: Camera, rgb: np.ndarray, view: np.ndarray, mirror: Mirror
-    ) -> tuple[WeakPerspectivePose, np.ndarray]:
-        """`estimate` from a view, from its mirror image, or their mean, as the yaw demands."""
+    def _estimates_both_ways(
+        self,
+        points: np.ndarray,
+        camera: Camera,
+        rgb: np.ndarray,
+        view: np.ndarray,
+        mirror: Mirror,
+        refined: bool,
+    ) -> list[PosedHead]:
+        """`estimates` from a view, from its mirror image, or their means, as the yaw demands."""
         weight = unflipped_weight(fit_pose(points, self.canonical))
-        estimates = []
+        weights, ways = [], []
+        variations = CROP_VARIATIONS if refined else ()
         if weight > 0:
-            estimates.append((weight, *self.estimate(points, camera, rgb, view)))
+            weights.append(weight)
+            ways.append(self.estimates(points, camera, rgb, view, variations))
         if weight < 1:
             flip, width = mirroring(camera)
-            pose, vertices = self.estimate(
-                mirror.points(points, width), camera, rgb, compose_affine(flip, view)
+            flipped = self.estimates(
+                mirror.points(points, width), camera, rgb, compose_affine(flip, view), variations
             )
-            estimates.append((1 - weight, mirrored_weak_pose(pose, width), mirror.head(vertices)))
-        weights, poses, heads = zip(*estimates, strict=True)
-        vertices = sum(np.float32(part) * head for part, head in zip(weights, heads, strict=True))
-        return mean_pose(poses, weights), np.asarray(vertices)
+            weights.append(1 - weight)
+            ways.append([(mirrored_weak_pose(pose, width), mirror.head(head)) for pose, head in flipped])
+        return [mean_head(heads, weights) for heads in zip(*ways, strict=True)]
+
+
+def mean_head(heads: Sequence[PosedHead], weights: Sequence[float]) -> PosedHead:
+    """The weighted mean of heads in one photo.
+
+    Args:
+        heads: Poses, and vertices (V, 3), head frame, meters.
+        weights: One a head; they sum up to 1.
+    """
+    poses, shapes = zip(*heads, strict=True)
+    vertices = sum(np.float32(part) * shape for part, shape in zip(weights, shapes, strict=True))
+    return mean_pose(poses, weights), np.asarray(vertices, np.float32)
 
 
 def load_profile_weights(models_dir: Path, weights: dict[str, np.ndarray]) -> dict[str, np.ndarray] | None:

@@ -192,8 +192,8 @@ def lift_redetections(
     camera: Camera,
     rgb: np.ndarray,
 ) -> list[HeadPrior]:
-    """The heads lifted from those redetections that found the face, without refinement by their shading: that
-    takes longer than the rest of a lift, and what is compared are detections.
+    """The heads lifted from those redetections that found the face, without refinement: that takes longer
+    than the rest of a lift, and what is compared are detections.
 
     Args:
         redetections: As in `QualityInputs`.
@@ -202,7 +202,7 @@ def lift_redetections(
         rgb: (H, W, 3) uint8, the photo.
     """
     return [
-        lifter.lift(face, camera, rgb, shaded=False)
+        lifter.lift(face, camera, rgb, refined=False)
         for distance, face in redetections
         if distance < MISSED_ERROR
     ]
@@ -210,7 +210,7 @@ def lift_redetections(
 
 def compare_redetections(inputs: QualityInputs) -> tuple[float, float, float]:
     """(redetection_error, redetection_turn_deg, redetection_shape_mm), see `Measures`."""
-    redetections, prior = inputs.redetections, inputs.prior.unshaded or inputs.prior
+    redetections, prior = inputs.redetections, inputs.prior.unrefined or inputs.prior
     if not redetections:
         return 0.0, 0.0, 0.0
     error = 100 * float(np.mean([min(distance, MISSED_ERROR) for distance, _ in redetections]))

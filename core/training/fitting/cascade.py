@@ -167,7 +167,7 @@ class Observation:
         assert lifter.network is not None
         features = extract_features(lifter.network, self.sample.picture, self.points, self.pose)
         camera = self.sample.scene.assumed_camera
-        return lifter.stage_input(self.x, self.z, self.pose, camera, features).astype(np.float16)
+        return lifter.stage_input(self.x, self.z, self.pose, camera, [features]).astype(np.float16)
 
 
 def observation_of(

@@ -192,7 +192,7 @@ def test_a_face_turned_far_has_both_landmarks_and_is_lifted_by_them(detector, te
     np.testing.assert_array_equal(face.points, less)
     lifter = LandmarkLifter.from_pretrained(MODELS, template)
     faces = (FaceLandmarks(less), face, side)
-    yaws = [lifter.lift(one, CAMERA, rgb, shaded=False).pose.angles[0] for one in faces]
+    yaws = [lifter.lift(one, CAMERA, rgb, refined=False).pose.angles[0] for one in faces]
     assert min(yaws[0], yaws[2]) < yaws[1] < max(yaws[0], yaws[2])
 
 

@@ -1,5 +1,6 @@
 """The lifter's stages: MediaPipe's features where a head's vertices are, if they face the camera."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -177,3 +178,28 @@ def test_the_flipped_estimate_takes_over_gradually(yaw):
     assert weight(yaw) + weight(-yaw) == pytest.approx(1)
     assert abs(weight(yaw + 1) - weight(yaw)) < 0.6 / FRONTAL_YAW_DEG
     assert weight(FRONTAL_YAW_DEG + 1) == 1 and weight(-FRONTAL_YAW_DEG - 1) == 0
+
+
+def test_refined_heads_depend_less_on_where_the_face_is_cut_out(astronaut, face, lifter):
+    """The photo a little smaller, with the same landmarks: other pixels of the same face."""
+    small = cv2.resize(astronaut, None, fx=0.83, fy=0.83, interpolation=cv2.INTER_AREA)
+    factor = np.array([small.shape[1] / astronaut.shape[1], small.shape[0] / astronaut.shape[0]])
+    points = face.points * np.array([*factor, factor[0]], np.float32)
+    points[:, :2] += (factor - 1) / 2
+    unshaded = LandmarkLifter.from_pretrained(MODELS, shaded=False)
+    heads = []
+    for rgb, landmarks in ((astronaut, face), (small, replace(face, points=points))):
+        camera = Camera.from_focal_mm(50, rgb.shape[1], rgb.shape[0])
+        heads.append(unshaded.lift(landmarks, camera, rgb))
+    away = np.linalg.norm(heads[0].vertices - heads[1].vertices, axis=1).mean()
+    plain = np.linalg.norm(heads[0].unrefined.vertices - heads[1].unrefined.vertices, axis=1).mean()
+    assert 0 < away < plain
+
+
+def test_the_unrefined_head_is_that_of_one_crop(astronaut, face, lifter):
+    camera = Camera.from_focal_mm(50, astronaut.shape[1], astronaut.shape[0])
+    plain = lifter.lift(face, camera, astronaut, refined=False)
+    refined = lifter.lift(face, camera, astronaut)
+    assert plain.unrefined is None and np.array_equal(refined.unrefined.vertices, plain.vertices)
+    moved = np.linalg.norm(refined.vertices - plain.vertices, axis=1).mean()
+    assert 1e-5 < moved < 3e-3
