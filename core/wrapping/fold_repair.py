@@ -12,6 +12,8 @@ from ..geometry.mesh import cotangent_laplacian, row_dot, self_intersections, tr
 
 #: A triangle is folded if its normal turns from the template's by more than the arc cosine of this.
 FOLD_COSINE = 0.1
+#: Triangles smaller than this face nowhere, square meters: slivers where lids meet, collapsed to a line.
+NEGLIGIBLE_AREA = 1e-9
 #: Rings of vertices around a folded triangle that are replaced, growing from attempt to attempt.
 RINGS = (1, 2, 3, 4, 6)
 #: How often lids and lips that intersect are moved apart at most.
@@ -60,12 +62,15 @@ class FoldRepair:
             reference: (n, 3) of the template, moved alike.
 
         Returns:
-            (k,) int indices into the checked triangles.
+            (k,) int indices into the checked triangles, of those that have an area.
         """
         now = triangle_normals(vertices, self.checked)
         before = triangle_normals(reference, self.checked)
-        length = np.sqrt(row_dot(now, now) * row_dot(before, before))
-        return np.flatnonzero(row_dot(now, before) < FOLD_COSINE * length)
+        square = row_dot(now, now)
+        length = np.sqrt(square * row_dot(before, before))
+        # A normal is as long as twice its triangle's area.
+        faces = square > (2 * NEGLIGIBLE_AREA) ** 2
+        return np.flatnonzero(faces & (row_dot(now, before) < FOLD_COSINE * length))
 
     def repair(
         self,
