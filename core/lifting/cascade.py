@@ -6,6 +6,7 @@ applications to face alignment", CVPR 2013), here for a head's shape and pose, w
 photos.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,11 +49,13 @@ class FeatureSites:
         used, corners = np.unique(around, return_inverse=True)
         return cls(vertices, used, corners.reshape(-1, 3), np.searchsorted(used, vertices))
 
-    def sample(self, features: FaceFeatures, head: np.ndarray, pose: HeadPose, camera: Camera) -> np.ndarray:
+    def sample(
+        self, crops: Sequence[FaceFeatures], head: np.ndarray, pose: HeadPose, camera: Camera
+    ) -> np.ndarray:
         """The features where a head's sites are in the picture.
 
         Args:
-            features: Of the picture.
+            crops: Features of crops of the picture, over which the mean is taken.
             head: (V, 3), the template's vertices, head frame, meters.
             pose: Of the head.
             camera: Of the photo.
@@ -60,15 +63,15 @@ class FeatureSites:
         Returns:
             (N * 112,) float32, faded where a site is seen at a grazing angle, zero where it faces away.
         """
-        return self.sample_around(features, head[self.used], pose, camera)
+        return self.sample_around(crops, head[self.used], pose, camera)
 
     def sample_around(
-        self, features: FaceFeatures, used: np.ndarray, pose: HeadPose, camera: Camera
+        self, crops: Sequence[FaceFeatures], used: np.ndarray, pose: HeadPose, camera: Camera
     ) -> np.ndarray:
         """`sample` of a head of which only the vertices around the sites are given.
 
         Args:
-            features: Of the picture.
+            crops: See `sample`.
             used: (U, 3), the vertices `used`, head frame, meters.
             pose: Of the head.
             camera: Of the photo.
@@ -81,7 +84,17 @@ class FeatureSites:
         points = around[self.positions]
         cosine = ray_cosines(points, normals)
         weight = ramp(cosine, 0.0, FULL_FEATURE_COSINE).astype(np.float32)
-        return (features.at(camera.project(points)) * weight[:, None]).ravel()
+        projected = camera.project(points)
+        sampled = mean_of([features.at(projected) for features in crops])
+        return (sampled * weight[:, None]).ravel()
+
+
+def mean_of(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """The mean of arrays of one shape, in their precision; that of one is the same array."""
+    total = arrays[0]
+    for array in arrays[1:]:
+        total = total + array
+    return total / np.float32(len(arrays)) if len(arrays) > 1 else total
 
 
 @dataclass(frozen=True)

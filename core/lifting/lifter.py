@@ -10,7 +10,7 @@ network whose features the stages sample.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -37,7 +37,7 @@ from ..image.crop import CropVariation, face_frame
 from ..runtime.weights import safetensors_arrays
 from ..template.symmetry import Mirror
 from ..template.template import HeadTemplate
-from .cascade import FeatureSites, Stage
+from .cascade import FeatureSites, Stage, mean_of
 from .face_features import FaceFeatures, FeatureNetwork, extract_features, load_feature_network
 from .shading import FacePicture, ShadingModel, lifter_fingerprint
 
@@ -72,13 +72,13 @@ FULL_DOUBT_YAW = 70.0
 FOLLOWING_DISTANCE = 0.04
 
 
-#: Crops whose features are averaged with those of the crop that the landmarks give: what pixels happen to
-#: show of a face counts less then (docs/diary.md).
-CROP_VARIATIONS = (
+#: Crops of a face: as the landmarks place it, and two others. Features are averaged over them, so that what
+#: pixels a face happens to fall on counts less (docs/diary.md).
+CROPS = (
+    CropVariation(),
     CropVariation(scale=0.93, turn=0.07, right=2.0, down=1.0),
     CropVariation(scale=1.07, turn=-0.07, right=-2.0, down=-1.0),
 )
-
 #: A head's pose, and (V, 3) float32 vertices of the template, head frame, meters.
 PosedHead = tuple[WeakPerspectivePose, np.ndarray]
 
@@ -92,14 +92,12 @@ class HeadPrior:
         pose: Of the head.
         vertices: (V, 3) float32, the template's, head frame, meters.
         landmarks: (478, 3), MediaPipe's on it, head frame, meters.
-        unrefined: The same before it was refined, if it was.
     """
 
     frame: CropFrame
     pose: HeadPose
     vertices: np.ndarray
     landmarks: np.ndarray
-    unrefined: "HeadPrior | None" = None
 
     def follows(self, points: np.ndarray) -> bool:
         """Whether the head lies where landmarks were detected: of faces that are turned far it may not.
@@ -332,20 +330,17 @@ class LandmarkLifter:
         offset = np.tensordot(coefficients.astype(np.float32), self._basis_around_sites, 1)
         used = self.weights["mean"][self.sites.used] + offset
         head_pose = estimate.in_camera(camera)
-        sampled = [self.sites.sample_around(features, used, head_pose, camera) for features in crops]
-        of_whole = [features.global_features for features in crops]
-        if len(crops) == 1:
-            return np.concatenate([x, z, of_whole[0], sampled[0]])
-        return np.concatenate([x, z, np.mean(of_whole, 0), np.mean(sampled, 0)])
+        sampled = self.sites.sample_around(crops, used, head_pose, camera)
+        return np.concatenate([x, z, mean_of([crop.global_features for crop in crops]), sampled])
 
-    def estimates(
+    def estimate(
         self,
         points: np.ndarray,
         camera: Camera,
         rgb: np.ndarray | None = None,
         view: np.ndarray | None = None,
-        variations: Sequence[CropVariation] = (),
-    ) -> list[PosedHead]:
+        crops: Sequence[CropVariation] = CROPS[:1],
+    ) -> PosedHead:
         """Estimate pose and shape from one view of a face.
 
         Args:
@@ -353,26 +348,19 @@ class LandmarkLifter:
             camera: Of the photo or the view.
             rgb: (H, W, 3) uint8, the photo; None to use the landmarks alone.
             view: (2, 3) similarity, photo -> view: the photo turned or mirrored.
-            variations: Further crops to average over.
+            crops: Whose features are averaged.
 
         Returns:
-            The pose, and (V, 3) float32 vertices of the template, head frame, meters: by one crop, then by
-            the mean with further ones, if there are any.
+            The pose, and (V, 3) float32 vertices of the template, head frame, meters.
         """
         pose = fit_pose(points, self.canonical)
         x = self.normalized(landmark_features(points, pose, self.canonical, camera))
-        start = self.from_landmarks(x)
-        if not self.network or rgb is None:
-            return [self.posed(pose, start)]
-        crops = (None, *variations)
-        features = [extract_features(self.network, rgb, points, pose, view, crop) for crop in crops]
-        heads = []
-        for averaged in (features[:1], features) if variations else (features,):
-            z = start
+        z = self.from_landmarks(x)
+        if self.network and rgb is not None:
+            features = [extract_features(self.network, rgb, points, pose, view, crop) for crop in crops]
             for stage in self.stages:
-                z = z + stage(self.stage_input(x, z, pose, camera, averaged))
-            heads.append(self.posed(pose, z))
-        return heads
+                z = z + stage(self.stage_input(x, z, pose, camera, features))
+        return self.posed(pose, z)
 
     def lift(
         self, landmarks: FaceLandmarks, camera: Camera, rgb: np.ndarray, refined: bool = True
@@ -393,39 +381,35 @@ class LandmarkLifter:
             return self.profile.lift(landmarks, camera, rgb, refined)
         view, upright = self.upright(landmarks, camera)
         if not (self.mirror and self.stages):
-            return self._prior(*self.estimates(upright, camera)[0], camera, view)
-        heads = self._estimates_both_ways(upright, camera, rgb, view, self.mirror, refined)
+            return self._prior(*self.estimate(upright, camera), camera, view)
+        crops = CROPS if refined else CROPS[:1]
+        head = self._estimate_both_ways(upright, camera, rgb, view, self.mirror, crops)
         if self.profile and landmarks.profile_points is not None:
-            heads = self._averaged_with_profile(heads, landmarks.profile_points, camera, rgb, view)
-        prior, head = self._prior(*heads[0], camera, view), heads[-1]
-        if not refined:
-            return prior
-        if self.shading:
+            head = self._averaged_with_profile(head, landmarks.profile_points, camera, rgb, view, crops)
+        if self.shading and refined:
             side = self.side_view(upright, camera, view, self.mirror)
             head = side.seen(*self.shading.refine(side.picture(rgb), *side.seen(*head)))
-        return replace(self._prior(*head, camera, view), unrefined=prior)
+        return self._prior(*head, camera, view)
 
     def _averaged_with_profile(
         self,
-        heads: list[PosedHead],
+        head: PosedHead,
         profile_points: np.ndarray,
         camera: Camera,
         rgb: np.ndarray,
         view: np.ndarray,
-    ) -> list[PosedHead]:
-        """The means of estimates and of those that the profile network's landmarks of the same face are
-        lifted to, as the yaw and the turn between the two demand.
+        crops: Sequence[CropVariation],
+    ) -> PosedHead:
+        """The mean of a head and of what the profile network's landmarks of the same face are lifted to, as
+        the yaw and the turn between the two demand.
         """
         if not (self.profile and self.mirror):
-            return heads
+            return head
         points = profile_points.astype(np.float64)
         upright = np.column_stack([apply_affine(view, points[:, :2]), points[:, 2]])
-        refined = len(heads) > 1
-        others = self.profile._estimates_both_ways(upright, camera, rgb, view, self.mirror, refined)
-        weight = profile_weight(profile_points, heads[0][0].rotation, others[0][0].rotation)
-        if weight == 0:
-            return heads
-        return [mean_head(both, [1 - weight, weight]) for both in zip(heads, others, strict=True)]
+        side = self.profile._estimate_both_ways(upright, camera, rgb, view, self.mirror, crops)
+        weight = profile_weight(profile_points, head[0].rotation, side[0].rotation)
+        return mean_head([head, side], [1 - weight, weight]) if weight else head
 
     def _prior(
         self, weak_pose: WeakPerspectivePose, vertices: np.ndarray, camera: Camera, view: np.ndarray
@@ -465,30 +449,29 @@ class LandmarkLifter:
         frame = face_frame(points, fit_pose(points, self.canonical))
         return SideView(frame, compose_affine(flip, view), camera, mirror)
 
-    def _estimates_both_ways(
+    def _estimate_both_ways(
         self,
         points: np.ndarray,
         camera: Camera,
         rgb: np.ndarray,
         view: np.ndarray,
         mirror: Mirror,
-        refined: bool,
-    ) -> list[PosedHead]:
-        """`estimates` from a view, from its mirror image, or their means, as the yaw demands."""
+        crops: Sequence[CropVariation],
+    ) -> PosedHead:
+        """`estimate` from a view, from its mirror image, or their mean, as the yaw demands."""
         weight = unflipped_weight(fit_pose(points, self.canonical))
-        weights, ways = [], []
-        variations = CROP_VARIATIONS if refined else ()
+        weights, heads = [], []
         if weight > 0:
             weights.append(weight)
-            ways.append(self.estimates(points, camera, rgb, view, variations))
+            heads.append(self.estimate(points, camera, rgb, view, crops))
         if weight < 1:
             flip, width = mirroring(camera)
-            flipped = self.estimates(
-                mirror.points(points, width), camera, rgb, compose_affine(flip, view), variations
+            pose, vertices = self.estimate(
+                mirror.points(points, width), camera, rgb, compose_affine(flip, view), crops
             )
             weights.append(1 - weight)
-            ways.append([(mirrored_weak_pose(pose, width), mirror.head(head)) for pose, head in flipped])
-        return [mean_head(heads, weights) for heads in zip(*ways, strict=True)]
+            heads.append((mirrored_weak_pose(pose, width), mirror.head(vertices)))
+        return mean_head(heads, weights)
 
 
 def mean_head(heads: Sequence[PosedHead], weights: Sequence[float]) -> PosedHead:

@@ -49,6 +49,19 @@ def measure_name(key: str) -> str:
 
 
 @dataclass(frozen=True)
+class LiftedDetections:
+    """Heads lifted from detections of one face, all in the same quick way.
+
+    Attributes:
+        detected: From the landmarks that the head was made from.
+        redetected: From those redetections that found the face.
+    """
+
+    detected: HeadPrior
+    redetected: Sequence[HeadPrior]
+
+
+@dataclass(frozen=True)
 class QualityInputs:
     """All that is known when a head has been made.
 
@@ -64,7 +77,7 @@ class QualityInputs:
         isosurface: The surface.
         confidence: (N,) float32, 0..1, of its vertices.
         landmark_points: (478, 3) float32 on the surface, head frame, meters, NaN where it has none.
-        redetected_priors: What `lift_redetections` gives, if it was asked already.
+        lifted: What `lift_detections` gives, if it was asked already.
     """
 
     rgb: np.ndarray
@@ -78,7 +91,7 @@ class QualityInputs:
     isosurface: Isosurface
     confidence: np.ndarray
     landmark_points: np.ndarray
-    redetected_priors: Sequence[HeadPrior] | None = None
+    lifted: LiftedDetections | None = None
 
 
 @dataclass(frozen=True)
@@ -186,42 +199,43 @@ def face_mask(guidance: Guidance) -> np.ndarray:
     return np.asarray(np.abs(guidance.maps[:3]).sum(0) > 0)
 
 
-def lift_redetections(
+def lift_detections(
+    face: FaceLandmarks,
     redetections: Sequence[tuple[float, FaceLandmarks]],
     lifter: LandmarkLifter,
     camera: Camera,
     rgb: np.ndarray,
-) -> list[HeadPrior]:
-    """The heads lifted from those redetections that found the face, without refinement: that takes longer
-    than the rest of a lift, and what is compared are detections.
+) -> LiftedDetections:
+    """Lift a face and those redetections that found it, of one crop and without their shading: that takes
+    longer than the rest of a lift, and what is compared are detections.
 
     Args:
+        face: As it was detected.
         redetections: As in `QualityInputs`.
         lifter: What lifts them.
         camera: Of the photo.
         rgb: (H, W, 3) uint8, the photo.
     """
-    return [
-        lifter.lift(face, camera, rgb, refined=False)
-        for distance, face in redetections
-        if distance < MISSED_ERROR
-    ]
+    found = [again for distance, again in redetections if distance < MISSED_ERROR]
+    detected, *redetected = (lifter.lift(one, camera, rgb, refined=False) for one in (face, *found))
+    return LiftedDetections(detected, redetected)
 
 
 def compare_redetections(inputs: QualityInputs) -> tuple[float, float, float]:
     """(redetection_error, redetection_turn_deg, redetection_shape_mm), see `Measures`."""
-    redetections, prior = inputs.redetections, inputs.prior.unrefined or inputs.prior
+    redetections = inputs.redetections
     if not redetections:
         return 0.0, 0.0, 0.0
     error = 100 * float(np.mean([min(distance, MISSED_ERROR) for distance, _ in redetections]))
-    lifted = inputs.redetected_priors
-    if lifted is None:
-        lifted = lift_redetections(redetections, inputs.lifter, inputs.camera, inputs.rgb)
-    turns = [MISSED_TURN_DEG] * (len(redetections) - len(lifted))
+    lifted = inputs.lifted or lift_detections(
+        inputs.face, redetections, inputs.lifter, inputs.camera, inputs.rgb
+    )
+    turns = [MISSED_TURN_DEG] * (len(redetections) - len(lifted.redetected))
     shapes = [MISSED_SHAPE_MM] * len(turns)
-    for other in lifted:
-        turns.append(angle_between(other.pose.rotation, prior.pose.rotation))
-        shapes.append(1000 * float(np.linalg.norm(other.vertices - prior.vertices, axis=1).mean()))
+    for other in lifted.redetected:
+        turns.append(angle_between(other.pose.rotation, lifted.detected.pose.rotation))
+        away = np.linalg.norm(other.vertices - lifted.detected.vertices, axis=1)
+        shapes.append(1000 * float(away.mean()))
     return error, float(np.mean(turns)), float(np.mean(shapes))
 
 

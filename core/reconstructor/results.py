@@ -13,6 +13,7 @@ from ..image.photo import Photo
 from ..lifting.lifter import HeadPrior
 from ..lifting.person import USED, PhotoView
 from ..quality.coverage import Coverage
+from ..quality.measures import LiftedDetections
 from ..quality.report import QualityReport
 from ..segmentation.segments import Segmentation
 from ..surface.isosurface import Surface
@@ -189,11 +190,11 @@ class Redetections:
 
     Attributes:
         found: (distance in sizes of the face, landmarks) of each of them.
-        priors: The heads lifted from those that found it.
+        lifted: The heads lifted from those that found it, and from the first one.
     """
 
     found: Sequence[tuple[float, FaceLandmarks]]
-    priors: Sequence[HeadPrior]
+    lifted: LiftedDetections
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from ..geometry.frames import Camera
 from ..image.crop import cut_crop
 from ..lifting.lifter import HeadPrior, LandmarkLifter
 from ..quality.coverage import measure_coverage
-from ..quality.measures import QualityInputs, lift_redetections, measure
+from ..quality.measures import QualityInputs, lift_detections, measure
 from ..quality.report import QualityReport, quality_report
 from ..segmentation.glasses import with_glasses
 from ..segmentation.hair_color import with_hair_by_color
@@ -132,7 +132,8 @@ class SurfaceMaker:
         """The face detected again, and lifted. Runs in a thread of its own."""
         photo, camera, face = task.photo, task.camera, task.face
         redetections = self.detector.redetect(photo.rgb, face)
-        return Redetections(redetections, lift_redetections(redetections, self.lifter, camera, photo.rgb))
+        lifted = lift_detections(face, redetections, self.lifter, camera, photo.rgb)
+        return Redetections(redetections, lifted)
 
     def _photo_evidence(
         self, task: FaceTask, prior: HeadPrior, redetected: "Future[Redetections]"
@@ -202,7 +203,7 @@ class SurfaceMaker:
             isosurface=isosurface,
             confidence=confidence,
             landmark_points=landmark_points,
-            redetected_priors=evidence.redetected.priors,
+            lifted=evidence.redetected.lifted,
         )
         mean_confidence = float(confidence.mean())
         quality = quality_report(measure(inputs), mean_confidence, self.models_dir, evidence.coverage)
