@@ -90,7 +90,14 @@ class FeatureSites:
 
 
 def mean_of(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    """The mean of arrays of one shape, in their precision; that of one is the same array."""
+    """The mean of arrays.
+
+    Args:
+        arrays: One at least, all of one shape, float32.
+
+    Returns:
+        Of the same shape, float32; the mean of one is that array itself.
+    """
     total = arrays[0]
     for array in arrays[1:]:
         total = total + array
