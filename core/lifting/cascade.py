@@ -93,10 +93,10 @@ def mean_of(arrays: Sequence[np.ndarray]) -> np.ndarray:
     """The mean of arrays.
 
     Args:
-        arrays: One at least, all of one shape, float32.
+        arrays: (N, ...) float32 each, one at least, all of one shape.
 
     Returns:
-        Of the same shape, float32; the mean of one is that array itself.
+        (N, ...) float32; the mean of one is that array itself.
     """
     total = arrays[0]
     for array in arrays[1:]:
