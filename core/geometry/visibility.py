@@ -87,12 +87,12 @@ def surrounding_pixels(pixels: np.ndarray, shape: tuple[int, ...]) -> tuple[np.n
 
     Returns:
         (4, N) int64, flat indices: top left, top right, bottom left, bottom right; and (N, 2), how far the
-        point is from the top left one. Points outside get the nearest four.
+        point is from the top left one, 0..1. Points outside get the nearest four, and lie on their border.
     """
     corner = np.clip(np.floor(pixels), 0, np.array(shape[1::-1]) - 2).astype(np.int64)
     first = corner[:, 1] * shape[1] + corner[:, 0]
     around = np.stack([first, first + 1, first + shape[1], first + shape[1] + 1])
-    return around, pixels - corner
+    return around, np.clip(pixels - corner, 0, 1)
 
 
 def unoccluded(depth: np.ndarray, around: np.ndarray, depths: np.ndarray, tolerance: float) -> np.ndarray:

@@ -24,13 +24,12 @@ JAW_Z = -0.06
 LEAST_COLUMNS = 4
 #: How far below hair its surroundings are looked at, in steps.
 BELOW = 3
-#: An edge lies free if this fraction of it has neither body nor clothes right below it, or a smaller one has
-#: and it rises outward by this much per meter. Of 22 portraits, bobs have slopes of 0.6 to 1.5 with 0.30 to
-#: 1.0 of their edge free, hair on and behind shoulders -1.5 to 0.56 with 0.26 at most, but for rounded ends
-#: before the chest (1.26 with 0.03).
+#: An edge lies free if this fraction of it has neither body nor clothes right below it, ...
 FREE = 0.5
-PARTLY_FREE = 0.28
-RISES = 0.5
+#: ... or if a smaller one has, and it rises outward by so much per meter: the less of it, the more. Of 22
+#: portraits, bobs have slopes of 0.6 to 1.5 with 0.26 to 1.0 of their edge free, hair on and behind shoulders
+#: -1.5 to 0.56 with 0.26 at most, but for rounded ends before the chest (1.26 with 0.03).
+PARTLY_FREE = ((0.28, 0.5), (0.2, 0.7))
 #: Fraction of what is beside the neck, meters to each side, that something may hide.
 BESIDE_NECK = 0.03
 MOST_HIDDEN = 0.2
@@ -100,5 +99,6 @@ def _side_end(
     is_free = (free[np.minimum(below, len(heights) - 1), columns[:, None]] & inside).mean(1) > 0.5
     fraction = is_free[hanging].mean()
     slope = np.polyfit(distance[columns][hanging], low[hanging], 1)[0]
-    ends = fraction >= FREE or (fraction >= PARTLY_FREE and slope >= RISES)
+    partly = any(fraction >= least and slope >= rise for least, rise in PARTLY_FREE)
+    ends = fraction >= FREE or partly
     return float(low.min()) if ends else -np.inf

@@ -34,6 +34,9 @@ class CropVariation:
 
         Args:
             frame: As landmarks give it.
+
+        Returns:
+            The varied frame, photo -> crop.
         """
         cosine, sine = self.scale * np.cos(self.turn), self.scale * np.sin(self.turn)
         linear = np.array([[cosine, -sine], [sine, cosine]])

@@ -129,9 +129,8 @@ class LinearPhoto:
         Returns:
             (N, 3) float32, not negative, above 1 where the interpolation overshoots beside white.
         """
-        at = np.empty(
-            (2, len(points)), np.float32
-        )  # coordinate by coordinate: numpy is slow over rows of two
+        # Coordinate by coordinate: numpy is slow over rows of two.
+        at = np.empty((2, len(points)), np.float32)
         for k in range(2):
             np.subtract(points[:, k].astype(np.float32), self.corner[k], out=at[k])
             at[k] *= self.scale[k]

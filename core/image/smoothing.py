@@ -10,7 +10,8 @@ ADDED_VARIANCE = 0.25
 
 
 def smoothed(picture: np.ndarray, sigma: float) -> np.ndarray:
-    """Blur a picture: as `cv2.GaussianBlur` does, but for less than a hundredth of its contrast.
+    """Blur a picture: as `cv2.GaussianBlur` does, but for a thousandth of its contrast, at borders a
+    hundredth.
 
     Args:
         picture: (H, W) or (H, W, C) float32.

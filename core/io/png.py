@@ -1,7 +1,7 @@
 """Writes PNG files of large textures quickly.
 
 One filter for all rows and the quickest compression there is. ISA-L's, where it is installed, takes a quarter
-of the time of zlib's quickest and makes smaller files: 25 instead of 108 ms for normals of 2048², 4.7 MB
+of the time of zlib's quickest and makes smaller files: 31 instead of 108 ms for normals of 2048², 4.7 MB
 instead of 5.0; both are lossless. Which files come of a picture depends on which of them compresses.
 """
 
@@ -13,7 +13,7 @@ from types import ModuleType
 import numpy as np
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-#: Bytes of a channel's values, and PNG's numbers for what they are, by how many channels there are.
+#: Bits of a channel's values, and PNG's numbers for what they are, by how many channels there are.
 BIT_DEPTH = 8
 COLOR_TYPES = {1: 0, 3: 2, 4: 6}
 #: PNG's filter of rows that are written as their differences from the row above: of three simple ones that
@@ -29,7 +29,7 @@ def png_bytes(picture: np.ndarray, noisy: bool = False) -> bytes:
     """Encode a picture as a PNG file.
 
     Args:
-        picture: (H, W), (H, W, 3) or (H, W, 4) uint8, gray, RGB or RGBA.
+        picture: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) uint8, gray, RGB or RGBA.
         noisy: It is photographed nearly everywhere, so that zlib need not look for what comes twice.
 
     Returns:
@@ -39,7 +39,8 @@ def png_bytes(picture: np.ndarray, noisy: bool = False) -> bytes:
         ValueError: It is no such picture.
     """
     channels = picture.shape[2] if picture.ndim == 3 else 1
-    if picture.dtype != np.uint8 or channels not in COLOR_TYPES or not picture.size:
+    flat = picture.ndim in (2, 3) and picture.size > 0
+    if picture.dtype != np.uint8 or channels not in COLOR_TYPES or not flat:
         raise ValueError("the picture cannot be encoded")
     height, width = picture.shape[:2]
     about = struct.pack(">IIBBBBB", width, height, BIT_DEPTH, COLOR_TYPES[channels], 0, 0, 0)

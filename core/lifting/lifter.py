@@ -57,7 +57,7 @@ LANDMARK_UNIT = 0.01
 FRONTAL_YAW_DEG = 20.0
 #: Yaw, degrees, from which on the profile network's landmarks count beside MediaPipe's, ...
 FIRST_SIDE_YAW = 50.0
-#: ... and from which on they count alone. These four were chosen on 3,400 pictures (docs/diary.md).
+#: ... and from which on they count alone.
 FULL_SIDE_YAW = 95.0
 #: Turn between the heads lifted from both, degrees, up to which they agree, ...
 AGREEING_TURN_DEG = 8.0
@@ -65,15 +65,15 @@ AGREEING_TURN_DEG = 8.0
 CONTRADICTING_TURN_DEG = 16.0
 #: ... but not up to this yaw of the profile network's, degrees, ...
 FIRST_DOUBT_YAW = 55.0
-#: ... and surely from this one on.
+#: ... and surely from this one on. All six were chosen on 3,800 pictures (docs/diary.md).
 FULL_DOUBT_YAW = 70.0
 #: Median distance of a head's landmarks from the detected ones, of the face's size, up to which it follows
 #: them: of 20 portraits 0.007 to 0.015.
 FOLLOWING_DISTANCE = 0.04
 
 
-#: Crops of a face: as the landmarks place it, and two others. Features are averaged over them, so that what
-#: pixels a face happens to fall on counts less (docs/diary.md).
+#: Crops of a face: as the landmarks place it, and two others (turns in radians, shifts in crop pixels).
+#: Features are averaged over them, so that what pixels a face happens to fall on counts less (docs/diary.md).
 CROPS = (
     CropVariation(),
     CropVariation(scale=0.93, turn=0.07, right=2.0, down=1.0),

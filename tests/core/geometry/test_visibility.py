@@ -72,6 +72,17 @@ def test_surrounding_pixels_stay_inside():
     np.testing.assert_array_equal(around[:, 0], [41, 42, 61, 62])
     np.testing.assert_allclose(offset[0], [0.25, 0.5])
     np.testing.assert_array_equal(around[:, 1], [160, 161, 180, 181])
+    np.testing.assert_allclose(offset[1], [0, 1])
+
+
+@given(st.floats(-50, 50), st.floats(-50, 50))
+def test_what_is_read_at_points_outside_is_not_extrapolated(x, y):
+    values = np.random.default_rng(0).random((10, 20))
+    around, offset = surrounding_pixels(np.array([[x, y]]), values.shape)
+    right, down = offset[0]
+    weights = np.array([(1 - right) * (1 - down), right * (1 - down), (1 - right) * down, right * down])
+    value = weights @ values.ravel()[around[:, 0]]
+    assert weights.min() >= 0 and values.min() <= value <= values.max()
 
 
 def test_cosines_and_ramps():
