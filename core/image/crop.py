@@ -45,6 +45,10 @@ class CropVariation:
         return AffineFrame(compose_affine(np.column_stack([linear, offset]), frame.matrix))
 
 
+#: A crop as the landmarks give it.
+UNVARIED = CropVariation()
+
+
 def cut_crop(
     rgb: np.ndarray, frame: AffineFrame, size: int = CROP_SIZE, frame_size: int = CROP_SIZE
 ) -> np.ndarray:

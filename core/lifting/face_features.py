@@ -13,7 +13,7 @@ import numpy as np
 
 from ..geometry.frames import CROP_SIZE, AffineFrame, compose_affine
 from ..geometry.pose import WeakPerspectivePose
-from ..image.crop import CropVariation, cut_crop, face_frame
+from ..image.crop import UNVARIED, CropVariation, cut_crop, face_frame
 from ..runtime.backend import FEATURES_NAME, FEATURES_ONNX_NAME, choose_backend
 
 #: Channels of the maps at 96, 48 and 24 pixels, which are sampled at points.
@@ -151,7 +151,7 @@ def extract_features(
     points: np.ndarray,
     pose: WeakPerspectivePose,
     view: np.ndarray | None = None,
-    variation: CropVariation | None = None,
+    variation: CropVariation = UNVARIED,
 ) -> FaceFeatures:
     """The features of one face of a photo.
 
@@ -161,15 +161,13 @@ def extract_features(
         points: (478, 3) landmarks, px, in the photo frame or the view.
         pose: Fitted to the landmarks.
         view: (2, 3) similarity, photo -> view: the photo turned or mirrored.
-        variation: Of the crop, if another one is wanted than the landmarks give.
+        variation: Of the crop that the landmarks give.
 
     Returns:
         Features in the frame that `face_frame` gives, or in a variation of it: a crop of what the landmarks
         are in.
     """
-    frame = face_frame(points, pose)
-    if variation is not None:
-        frame = variation.of(frame)
+    frame = variation.of(face_frame(points, pose))
     crop = frame if view is None else AffineFrame(compose_affine(frame.matrix, view))
     *maps, last = network.run(cut_crop(rgb, crop))
     return FaceFeatures(frame, maps, last.ravel())

@@ -33,7 +33,7 @@ from ..geometry.frames import (
 )
 from ..geometry.pose import WeakPerspectivePose, angle_between, fit_pose, mean_pose, rotation_matrix
 from ..geometry.reflection import mirrored_weak_pose
-from ..image.crop import CropVariation, face_frame
+from ..image.crop import UNVARIED, CropVariation, face_frame
 from ..runtime.weights import safetensors_arrays
 from ..template.symmetry import Mirror
 from ..template.template import HeadTemplate
@@ -75,7 +75,7 @@ FOLLOWING_DISTANCE = 0.04
 #: Crops of a face: as the landmarks place it, and two others (turns in radians, shifts in crop pixels).
 #: Features are averaged over them, so that what pixels a face happens to fall on counts less (docs/diary.md).
 CROPS = (
-    CropVariation(),
+    UNVARIED,
     CropVariation(scale=0.93, turn=0.07, right=2.0, down=1.0),
     CropVariation(scale=1.07, turn=-0.07, right=-2.0, down=-1.0),
 )
