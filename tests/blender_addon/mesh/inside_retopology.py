@@ -423,7 +423,8 @@ def check_process(folder):
     assert np.allclose(np.linalg.norm(vertices, axis=1), 1, atol=0.02)
     world = vertices @ np.array(one.matrix_world)[:3, :3].T
     sides = np.linalg.norm(world[corners] - world[np.roll(corners, -1, axis=1)], axis=2)
-    assert np.percentile(sides, 95) < 2.2 * np.percentile(sides, 5), "even where it stands"
+    # QuadriFlow differs from run to run: 0.14 to 0.21 in twelve; 0.48 to 0.56 in the object's own frame.
+    assert np.log(sides).std() < 0.35, "even where it stands"
     assert [layer.name for layer in mesh.uv_layers] == ["map"]
     assert [m.name for m in mesh.materials] == ["half 0", "half 1"]
     assert [slot.material.name for slot in new.material_slots] == ["half 0", "own"]
