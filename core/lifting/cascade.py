@@ -49,35 +49,19 @@ class FeatureSites:
         used, corners = np.unique(around, return_inverse=True)
         return cls(vertices, used, corners.reshape(-1, 3), np.searchsorted(used, vertices))
 
-    def sample(
-        self, crops: Sequence[FaceFeatures], head: np.ndarray, pose: HeadPose, camera: Camera
+    def sample_around(
+        self, crops: Sequence[FaceFeatures], used: np.ndarray, pose: HeadPose, camera: Camera
     ) -> np.ndarray:
         """The features where a head's sites are in the picture.
 
         Args:
             crops: Features of crops of the picture, over which the mean is taken.
-            head: (V, 3), the template's vertices, head frame, meters.
+            used: (U, 3), the head's vertices `used`, head frame, meters.
             pose: Of the head.
             camera: Of the photo.
 
         Returns:
             (N * 112,) float32, faded where a site is seen at a grazing angle, zero where it faces away.
-        """
-        return self.sample_around(crops, head[self.used], pose, camera)
-
-    def sample_around(
-        self, crops: Sequence[FaceFeatures], used: np.ndarray, pose: HeadPose, camera: Camera
-    ) -> np.ndarray:
-        """`sample` of a head of which only the vertices around the sites are given.
-
-        Args:
-            crops: See `sample`.
-            used: (U, 3), the vertices `used`, head frame, meters.
-            pose: Of the head.
-            camera: Of the photo.
-
-        Returns:
-            See `sample`.
         """
         around = pose.head_to_camera(used.astype(np.float64))
         normals = shading_normals(around, self.triangles)[self.positions]

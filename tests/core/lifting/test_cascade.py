@@ -92,7 +92,8 @@ def test_what_looks_away_is_not_seen():
     features = FaceFeatures(frame, [np.ones((c, 24, 24), np.float32) for c in (16, 32, 64)], np.zeros(4608))
     sites = FeatureSites.of(np.array([0, 1]), triangles)
     pose = HeadPose(np.eye(3), np.array([0, 0, 2.0]))
-    got = sites.sample([features], corners, pose, Camera(200.0, 96, 96)).reshape(2, 112)
+    around = corners[sites.used]
+    got = sites.sample_around([features], around, pose, Camera(200.0, 96, 96)).reshape(2, 112)
     assert (got[0] == 1).all() and (got[1] == 0).all()
 
 
