@@ -76,7 +76,8 @@ def in_words(outcome: PhotoRecord) -> str:
     if outcome.views:
         line += f" ({photos_used(outcome.views)})"
     if omitted:
-        line += f" ({omitted} smaller face{'s' * (omitted != 1)} left out: allow more with --max-faces)"
+        faces = f"{omitted} smaller face{'s' * (omitted != 1)}"
+        line += f" (at least {faces} left out: allow more with --max-faces)"
     return line
 
 

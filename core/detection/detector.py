@@ -133,7 +133,7 @@ class FaceDetector:
                 tiles. Without it: one view, 4 ms.
 
         Returns:
-            Landmarks in the photo frame, and how many further faces were left out.
+            Landmarks in the photo frame, and how many further faces were found but left out.
 
         Raises:
             ValueError: It is no such picture, or no face is asked for.

@@ -48,7 +48,8 @@ class FaceLandmarks:
 class DetectedFaces(list[FaceLandmarks]):
     """The faces of a photo, largest first.
 
-    omitted: how many further, smaller ones were found but left out, as they were more than asked for.
+    omitted: how many further, smaller ones were found but left out, as they were more than asked for. The
+        photo may show more: once there are enough, smaller ones are not searched for.
     """
 
     def __init__(self, faces: Iterable[FaceLandmarks] = (), omitted: int = 0) -> None:

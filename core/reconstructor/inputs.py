@@ -159,9 +159,9 @@ def usable_faces(
 
 
 def omitted_message(count: int) -> str:
-    """What to tell about faces that were more than asked for."""
+    """What to tell about faces that were more than asked for: after enough, no others are searched for."""
     faces = "1 further, smaller face is" if count == 1 else f"{count} further, smaller faces are"
-    return f"{faces} left out: allow more with --max-faces"
+    return f"at least {faces} left out: allow more with --max-faces"
 
 
 def check_faces(faces: Sequence[FaceLandmarks], name: str) -> None:

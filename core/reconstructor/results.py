@@ -52,7 +52,7 @@ class Reconstruction:
         albedo: Its texture, if it was asked for.
         hair: What stands on it, if that was asked for and the photo shows any.
         hair_product: What was looked for of the hair, "none" for nothing.
-        faces_omitted: How many further faces the photo shows that were more than asked for.
+        faces_omitted: How many further faces were found, but more than asked for; there may be others.
         segmentation: What the pixels around the head show; None if the models cannot tell.
         adjusted: What was corrected of the head, if anything was.
         views: What became of each photo, if several were given of one person.

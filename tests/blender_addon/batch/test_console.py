@@ -36,7 +36,8 @@ def test_the_bar_says_how_long_it_will_take_once_a_photo_is_done():
 
 
 @pytest.mark.parametrize(
-    ("omitted", "said"), [(0, None), (1, "1 smaller face left"), (16, "16 smaller faces left")]
+    ("omitted", "said"),
+    [(0, None), (1, "at least 1 smaller face left"), (16, "at least 16 smaller faces left")],
 )
 def test_faces_left_out_are_told(omitted, said):
     line = in_words(PhotoRecord("/a/group.jpg", "group.jpg", heads=[HEAD], faces_omitted=omitted))
