@@ -11,6 +11,8 @@ JSON_CHUNK = 0x4E4F534A
 #: Bytes of the file's header, and of a chunk's.
 HEADER = 12
 CHUNK_HEADER = 8
+#: Alpha below which hair's cards have holes, the same as in the engine's files (`core.io.hair_glb`).
+ALPHA_CUTOFF = 0.4
 
 
 def document_of(data: bytes) -> dict[str, Any]:
@@ -45,7 +47,7 @@ def with_document(data: bytes, document: dict[str, Any]) -> bytes:
     return struct.pack("<4sIIII", MAGIC, 2, size, len(text), JSON_CHUNK) + text + rest
 
 
-def with_cut_out(data: bytes, names: Container[str], cutoff: float) -> bytes:
+def with_cut_out(data: bytes, names: Container[str]) -> bytes:
     """A .glb file in which materials have holes where their alpha is low, instead of being blended.
 
     Readers do not sort the triangles of a mesh: blended, those behind others that come later are missing.
@@ -53,10 +55,12 @@ def with_cut_out(data: bytes, names: Container[str], cutoff: float) -> bytes:
     Args:
         data: The file; `document_of` can read it.
         names: Of the materials.
-        cutoff: Alpha below which there is a hole.
+
+    Returns:
+        The file; as it is if it has none of them.
     """
     document = document_of(data)
-    for material in document.get("materials", []):
-        if material.get("name") in names:
-            material.update({"alphaMode": "MASK", "alphaCutoff": cutoff})
-    return with_document(data, document)
+    found = [material for material in document.get("materials", []) if material.get("name") in names]
+    for material in found:
+        material.update({"alphaMode": "MASK", "alphaCutoff": ALPHA_CUTOFF})
+    return with_document(data, document) if found else data

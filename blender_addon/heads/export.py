@@ -67,8 +67,6 @@ RING_HEIGHT = 1e-4
 ALBEDO = "albedo"
 #: Formats that refer to the texture as a file of its own.
 TEXTURE_BESIDE = ("obj", "usd")
-#: Alpha of cards below which GLB files have holes, as the engine's have.
-ALPHA_CUTOFF = 0.4
 DESCRIPTIONS = {
     "fbx": "the head with blendshapes and bones, neutral, for other 3D programs (y up, the face along +z)",
     "obj": "the head as photographed, without shapes (y up, the face looks along +z); with head.mtl",
@@ -461,7 +459,8 @@ def _cut_out_cards(path: Path, head: bpy.types.Object) -> None:
     """Let the cards in a GLB file have holes, as they have in the engine's."""
     cards = [ob for ob in hair_of(head) if ob[HAIR_MARK] in ("cards", *facial_hair.PARTS["cards"])]
     names = {material.name for ob in cards for material in ob.data.materials if material is not None}
-    path.write_bytes(with_cut_out(path.read_bytes(), names, ALPHA_CUTOFF))
+    if names:
+        path.write_bytes(with_cut_out(path.read_bytes(), names))
 
 
 def _pictures(head: bpy.types.Object) -> dict[str, bpy.types.Image]:
