@@ -23,7 +23,7 @@ from .further_photos import HairPhoto, further_maps
 from .groom import HairGroom, HairShell, HairStrands, outside_of
 from .hair_picture import HairPicture
 from .hairline import hairline_strokes
-from .masks import HairMaps, hair_maps
+from .masks import HairMaps, HairView
 from .scalp import Scalp, measure_scalp
 from .settings import HairSettings
 from .shell_mesh import NEAR_EARS, NEAR_SKIN, ShellMesh, extract_shell, out_of_skin
@@ -190,22 +190,13 @@ class HairBuilder:
         """Hair and what covers it."""
         triangles = self.topology.triangles  # with the eyes, which hide what is behind them, too
 
-        def maps_of(*kinds: SegmentClass) -> HairMaps:
-            return hair_maps(
-                photo.rgb,
-                photo.segmentation,
-                photo.camera,
-                photo.pose,
-                skin.vertices,
-                triangles,
-                kinds,
-                self._face,
-            )
-
-        hair, headwear = maps_of(SegmentClass.HAIR), maps_of(SegmentClass.HEADWEAR)
+        view = HairView.of(
+            photo.rgb, photo.segmentation, photo.camera, photo.pose, skin.vertices, triangles, self._face
+        )
+        hair, headwear = view.maps(SegmentClass.HAIR), view.maps(SegmentClass.HEADWEAR)
         covered = _is_cover(hair, headwear)
         if not covered and headwear.mask.any():
-            hair = maps_of(SegmentClass.HAIR, SegmentClass.HEADWEAR)
+            hair = view.maps(SegmentClass.HAIR, SegmentClass.HEADWEAR)
         clock.lap("maps")
         cover = None
         if covered:

@@ -8,7 +8,7 @@ import numpy as np
 from ..geometry.frames import Camera, HeadPose
 from ..image.sampling import sample_image
 from ..segmentation.segments import Segmentation, SegmentClass
-from .masks import HairMaps, hair_maps
+from .masks import HairMaps, HairView
 from .skin import Skin
 
 #: Photos that are used beside the main one, at most, and the least angle, degrees, between the directions
@@ -78,7 +78,8 @@ def further_maps(
         hair = photo.segmentation.labels == SegmentClass.HAIR
         if headwear.sum() > hair.sum() or not hair.any():
             continue
-        maps = hair_maps(photo.rgb, photo.segmentation, photo.camera, photo.pose, skin.vertices, triangles)
+        view = HairView.of(photo.rgb, photo.segmentation, photo.camera, photo.pose, skin.vertices, triangles)
+        maps = view.maps(SegmentClass.HAIR)
         if agreement(main, maps, skin.vertices) >= LEAST_AGREEMENT:
             chosen.append(maps)
             directions.append(photo.direction)

@@ -155,70 +155,110 @@ def maps_frame(frame: AffineFrame) -> AffineFrame:
     )
 
 
-def hair_maps(
-    rgb: np.ndarray,
-    segmentation: Segmentation,
-    camera: Camera,
-    pose: HeadPose,
-    vertices: np.ndarray,
-    triangles: np.ndarray,
-    kinds: tuple[SegmentClass, ...] = (SegmentClass.HAIR,),
-    face: np.ndarray | None = None,
-) -> HairMaps:
-    """Draw the pictures.
+@dataclass(frozen=True)
+class HairView:
+    """A photo of a head, seen in the pictures' frame: what is the same whatever is looked for in it.
 
-    Args:
-        rgb: (H, W, 3) uint8 sRGB, the photo.
-        segmentation: What its pixels show.
+    Attributes:
+        segmentation: What the photo's pixels show.
+        frame: Photo -> the pictures.
         camera: Of the photo.
         pose: Of the head.
-        vertices: (V, 3) of the head, head frame, meters.
-        triangles: (T, 3) int, of all its parts.
-        kinds: The classes to look for.
-        face: (T,) bool, triangles of the face: what is before them, glasses or a hand, hides skin and no
-            hair. By default none.
-
-    Returns:
-        The pictures; the mask is empty where there is none of it.
+        depth: (SIZE, SIZE) float32, meters from the camera to the head's skin, inf beside it.
+        on_face: (SIZE, SIZE) bool, in front of the face.
+        beyond: (SIZE, SIZE) bool, what the photo does not reach.
+        colors: (SIZE, SIZE, 3) float32, sRGB 0..255, the photo.
     """
-    frame = maps_frame(segmentation.frame)
-    probability = _enlarged(segmentation.probabilities[list(kinds)].sum(0))
-    others = [SegmentClass.OCCLUDER, SegmentClass.ACCESSORY]
-    hidden = _enlarged(segmentation.probabilities[others].sum(0)) > 0.5
-    mouth = frame.photo_to_crop(camera.project(pose.head_to_camera(MOUTH_POINT)))[0]
-    mask = without_spots(hanging(probability > 0.5, hidden, round(float(mouth[1]))))
-    in_camera = pose.head_to_camera(vertices.astype(np.float64))
-    pixels = frame.photo_to_crop(camera.project(in_camera))
-    depth, triangle = depth_map(pixels, in_camera[:, 2], triangles, SIZE)
-    on_head = np.isfinite(depth)
-    on_face = on_head & face[triangle] if face is not None else np.zeros_like(on_head)
-    colors = cut_crop(rgb, frame, SIZE, SIZE).astype(np.float32)
-    # The head may be drawn too wide: what shows background beside hair is no bare skin.
-    skin = [SegmentClass.SKIN, SegmentClass.FACIAL_HAIR]
-    bare = on_head & (_enlarged(segmentation.probabilities[skin].sum(0)) > 0.5) & ~mask
-    bare |= hidden & on_face & ~mask
-    # Beyond the photo's border its pixels are repeated: they say as little as a hand before the head.
-    beyond = beyond_photo(frame, rgb.shape[1], rgb.shape[0])
-    bare &= ~beyond
-    hidden = (hidden & ~on_face) | (beyond & on_head)
-    if tuple(kinds) == (SegmentClass.HEADWEAR,):
-        mistaken = skin_in_headwear(mask, on_head, bare, colors)
-        mask, bare = without_spots(mask & ~mistaken), bare | mistaken
-    hull = mask | on_head
-    hull |= hidden & (signed_outline(hull) > -HIDDEN_REACH)
-    return HairMaps(
-        frame,
-        camera,
-        pose,
-        mask,
-        signed_outline(mask),
-        signed_outline(hull),
-        np.maximum(signed_outline(~bare), 0),
-        depth,
-        hidden,
-        _enlarged(segmentation.probabilities[SegmentClass.BACKGROUND]) > 0.5,
-        colors,
-    )
+
+    segmentation: Segmentation
+    frame: AffineFrame
+    camera: Camera
+    pose: HeadPose
+    depth: np.ndarray
+    on_face: np.ndarray
+    beyond: np.ndarray
+    colors: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        rgb: np.ndarray,
+        segmentation: Segmentation,
+        camera: Camera,
+        pose: HeadPose,
+        vertices: np.ndarray,
+        triangles: np.ndarray,
+        face: np.ndarray | None = None,
+    ) -> "HairView":
+        """Draw the head and the photo.
+
+        Args:
+            rgb: (H, W, 3) uint8 sRGB, the photo.
+            segmentation: What its pixels show.
+            camera: Of the photo.
+            pose: Of the head.
+            vertices: (V, 3) of the head, head frame, meters.
+            triangles: (T, 3) int, of all its parts.
+            face: (T,) bool, triangles of the face: what is before them, glasses or a hand, hides skin and no
+                hair. By default none.
+        """
+        frame = maps_frame(segmentation.frame)
+        in_camera = pose.head_to_camera(vertices.astype(np.float64))
+        pixels = frame.photo_to_crop(camera.project(in_camera))
+        depth, triangle = depth_map(pixels, in_camera[:, 2], triangles, SIZE)
+        on_head = np.isfinite(depth)
+        return cls(
+            segmentation=segmentation,
+            frame=frame,
+            camera=camera,
+            pose=pose,
+            depth=depth,
+            on_face=on_head & face[triangle] if face is not None else np.zeros_like(on_head),
+            beyond=beyond_photo(frame, rgb.shape[1], rgb.shape[0]),
+            colors=cut_crop(rgb, frame, SIZE, SIZE).astype(np.float32),
+        )
+
+    def maps(self, *kinds: SegmentClass) -> HairMaps:
+        """Draw the pictures of what is looked for.
+
+        Args:
+            kinds: Its classes.
+
+        Returns:
+            The pictures; the mask is empty where there is none of it.
+        """
+        mouth = self.frame.photo_to_crop(self.camera.project(self.pose.head_to_camera(MOUTH_POINT)))[0]
+        hidden = self._shows(SegmentClass.OCCLUDER, SegmentClass.ACCESSORY)
+        mask = without_spots(hanging(self._shows(*kinds), hidden, round(float(mouth[1]))))
+        on_head = np.isfinite(self.depth)
+        # The head may be drawn too wide: what shows background beside hair is no bare skin.
+        bare = on_head & self._shows(SegmentClass.SKIN, SegmentClass.FACIAL_HAIR) & ~mask
+        bare |= hidden & self.on_face & ~mask
+        # Beyond the photo's border its pixels are repeated: they say as little as a hand before the head.
+        bare &= ~self.beyond
+        hidden = (hidden & ~self.on_face) | (self.beyond & on_head)
+        if kinds == (SegmentClass.HEADWEAR,):
+            mistaken = skin_in_headwear(mask, on_head, bare, self.colors)
+            mask, bare = without_spots(mask & ~mistaken), bare | mistaken
+        hull = mask | on_head
+        hull |= hidden & (signed_outline(hull) > -HIDDEN_REACH)
+        return HairMaps(
+            frame=self.frame,
+            camera=self.camera,
+            pose=self.pose,
+            mask=mask,
+            outline=signed_outline(mask),
+            hull=signed_outline(hull),
+            hairline=np.maximum(signed_outline(~bare), 0),
+            depth=self.depth,
+            hidden=hidden,
+            background=self._shows(SegmentClass.BACKGROUND),
+            colors=self.colors,
+        )
+
+    def _shows(self, *kinds: SegmentClass) -> np.ndarray:
+        """(SIZE, SIZE) bool, where pixels probably show one of these classes."""
+        return np.asarray(_enlarged(self.segmentation.probabilities[list(kinds)].sum(0)) > 0.5)
 
 
 def beyond_photo(frame: AffineFrame, width: int, height: int) -> np.ndarray:

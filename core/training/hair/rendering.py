@@ -7,7 +7,7 @@ import numba as nb
 import numpy as np
 
 from ...geometry.frames import FRONTAL, AffineFrame, Camera, HeadPose
-from ...hair.masks import SIZE, HairMaps, hair_maps, maps_frame
+from ...hair.masks import SIZE, HairMaps, HairView, maps_frame
 from ...segmentation.segments import SEGMENT_SIZE, Segmentation, SegmentClass, segment_frame
 from ...template.topology import HeadTopology
 from ..rasterize import rasterize_perspective
@@ -304,5 +304,6 @@ def maps_of(
         The pictures, with `picture` as the photo's colors.
     """
     plain = np.full((PHOTO, PHOTO, 3), 128, np.uint8)
-    maps = hair_maps(plain, segmentation, view.camera, view.found, vertices, topology.triangles)
+    seen = HairView.of(plain, segmentation, view.camera, view.found, vertices, topology.triangles)
+    maps = seen.maps(SegmentClass.HAIR)
     return replace(maps, colors=np.clip(picture, 0, 255).astype(np.float32))

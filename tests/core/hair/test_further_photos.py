@@ -9,7 +9,7 @@ from core.geometry.frames import FRONTAL, HeadPose
 from core.geometry.visibility import depth_map
 from core.hair.builder import HairBuilder
 from core.hair.further_photos import LEAST_AGREEMENT, HairPhoto, agreement
-from core.hair.masks import hair_maps
+from core.hair.masks import HairView
 from core.hair.settings import HairSettings
 from core.runtime.weights import models_folder
 from core.segmentation.segments import SEGMENT_SIZE, Segmentation, SegmentClass, segment_frame
@@ -71,7 +71,7 @@ def test_the_side_shows_how_far_hair_reaches_back(builder):
 def test_photos_with_nothing_in_common_agree_on_nothing(builder):
     rgb, segmentation, _ = picture_of(SegmentClass.HAIR)
     vertices, triangles = builder.topology.vertices.astype(float), builder.topology.triangles
-    maps = hair_maps(rgb, segmentation, CAMERA, POSE, vertices, triangles)
+    maps = HairView.of(rgb, segmentation, CAMERA, POSE, vertices, triangles).maps(SegmentClass.HAIR)
     assert agreement(maps, maps, vertices) == 1.0
     hidden = replace(maps, hidden=np.ones_like(maps.hidden))
     assert agreement(maps, hidden, vertices) < LEAST_AGREEMENT

@@ -19,7 +19,7 @@ from core.hair.builder import FacialHairRequest, HairBuilder
 from core.hair.flow import build_flow, image_orientation
 from core.hair.groom import HairGroom
 from core.hair.hair_picture import CONTRAST_LIMITS, LOCK_LIMITS, HairPicture, hair_alone
-from core.hair.masks import SIZE, hair_maps, hanging, maps_frame
+from core.hair.masks import SIZE, HairView, hanging, maps_frame
 from core.hair.scalp import Scalp
 from core.hair.settings import HairSettings
 from core.hair.shell_mesh import SKIN_CLEARANCE, ShellMesh
@@ -118,7 +118,9 @@ def test_background_in_the_mask_does_not_color_the_hair(builder):
     rgb, segmentation, _ = picture_of(SegmentClass.HAIR)
     columns = CAMERA.cx + np.array([0.078, 0.09]) * CAMERA.focal_px / POSE.translation[2]
     rgb[:, int(columns[0]) : int(columns[1])] = 200
-    maps = hair_maps(rgb, segmentation, CAMERA, POSE, builder.topology.vertices, builder.topology.triangles)
+    topology = builder.topology
+    view = HairView.of(rgb, segmentation, CAMERA, POSE, topology.vertices, topology.triangles)
+    maps = view.maps(SegmentClass.HAIR)
     at, _ = maps.pixels_of(np.array([[0.084, 0.0, 0.06], [-0.084, 0.0, 0.06]]))
     column, row = at.round().astype(int).T
     assert maps.mask[row, column].all() and (maps.colors[row, column].mean(-1) > 150).tolist() == [
@@ -133,7 +135,9 @@ def test_strands_before_a_bright_wall_do_not_lend_its_color(builder):
     meters = (np.arange(600) - CAMERA.cx) * POSE.translation[2] / CAMERA.focal_px
     rgb[:, (meters > 0.068) & (meters < 0.092)] = 200
     rgb[:, (meters > 0.078) & (meters < 0.082)] = (np.array(BROWN) + 200) // 2
-    maps = hair_maps(rgb, segmentation, CAMERA, POSE, builder.topology.vertices, builder.topology.triangles)
+    topology = builder.topology
+    view = HairView.of(rgb, segmentation, CAMERA, POSE, topology.vertices, topology.triangles)
+    maps = view.maps(SegmentClass.HAIR)
     at, _ = maps.pixels_of(np.array([[0.071, 0.0, 0.06], [0.08, 0.0, 0.06], [0.085, 0.0, 0.06]]))
     column, row = at.round().astype(int).T
     assert maps.mask[row, column].all()
@@ -147,7 +151,9 @@ def test_hair_in_the_sun_keeps_its_colors_before_a_wall_as_light(builder):
     sunlit = np.round(255 * linear_to_srgb(np.clip(brown * 0.6 / brown[1], 0, 1))).astype(np.uint8)
     row_of_hair = (rgb == BROWN).all(-1)
     rgb[row_of_hair & ((meters > 0.076) & (meters < 0.086))] = sunlit
-    maps = hair_maps(rgb, segmentation, CAMERA, POSE, builder.topology.vertices, builder.topology.triangles)
+    topology = builder.topology
+    view = HairView.of(rgb, segmentation, CAMERA, POSE, topology.vertices, topology.triangles)
+    maps = view.maps(SegmentClass.HAIR)
     at, _ = maps.pixels_of(np.array([[0.081, 0.0, 0.06]]))
     column, row = at.round().astype(int).T
     assert maps.mask[row, column].all()
@@ -183,7 +189,7 @@ def test_hair_in_thin_strips_has_a_contrast(builder):
     probabilities[:, strips] = 0
     probabilities[SegmentClass.HAIR][strips] = 1
     thin, topology = Segmentation(probabilities, segmentation.frame), builder.topology
-    maps = hair_maps(rgb, thin, CAMERA, POSE, topology.vertices, topology.triangles)
+    maps = HairView.of(rgb, thin, CAMERA, POSE, topology.vertices, topology.triangles).maps(SegmentClass.HAIR)
     weight = hair_alone(maps)[1]
     assert maps.hair_cm2 > 20 and 0 < weight.max() < 0.5
     picture = HairPicture.of(maps)
@@ -389,8 +395,8 @@ def test_a_cheek_that_was_taken_for_headwear_is_skin(builder):
         photo = np.full_like(rgb, (190, 140, 115))
         photo[covered] = color
         topology = builder.topology
-        kinds = (SegmentClass.HEADWEAR,)
-        maps = hair_maps(photo, mistaken, CAMERA, POSE, topology.vertices, topology.triangles, kinds)
+        view = HairView.of(photo, mistaken, CAMERA, POSE, topology.vertices, topology.triangles)
+        maps = view.maps(SegmentClass.HEADWEAR)
         assert maps.mask.sum() > 0.8 * headwear.sum() * (SIZE / SEGMENT_SIZE) ** 2
         return float(maps.mask[::2, ::2][cheek].mean())
 
@@ -511,12 +517,12 @@ def test_glasses_before_the_face_hide_skin_and_no_hair(builder):
     dark = Segmentation(probabilities, segmentation.frame)
     photo = (rgb, dark, CAMERA, POSE, topology.vertices, topology.triangles)
     face = builder._face
-    maps = hair_maps(*photo, face=face)
+    maps = HairView.of(*photo, face=face).maps(SegmentClass.HAIR)
     at, _ = maps.pixels_of(np.concatenate([eyes, [[0.0, -0.02, 0.0], [0.12, 0.08, 0.0], [-0.12, 0.08, 0.0]]]))
     column, row = at.round().astype(int).T
     assert maps.hidden[row, column].tolist() == [False] * (len(row) - 2) + [True, True]
     assert maps.hairline[row[:-2], column[:-2]].max() == 0
-    assert hair_maps(*photo).hidden[row, column].all()
+    assert HairView.of(*photo).maps(SegmentClass.HAIR).hidden[row, column].all()
 
 
 def lengths_of(strands):

@@ -9,7 +9,7 @@ from core.hair.block import BLOCK, BLOCK_CELL, CHANNELS, FLOW_SHAPE, HairBlock
 from core.hair.builder import HairBuilder, build_shape
 from core.hair.flow import build_flow, image_orientation
 from core.hair.lower_end import NAPE_Z, lower_end
-from core.hair.masks import hair_maps
+from core.hair.masks import HairView
 from core.hair.scalp import measure_scalp
 from core.hair.settings import HairSettings
 from core.hair.skin import Skin
@@ -49,7 +49,8 @@ def scene(topology):
     builder = HairBuilder(topology, SETTINGS)
     rgb, segmentation, _ = picture_of(SegmentClass.HAIR, low=-0.1)
     skin = Skin(topology.vertices, topology)
-    maps = hair_maps(rgb, segmentation, CAMERA, POSE, skin.vertices, topology.triangles)
+    view = HairView.of(rgb, segmentation, CAMERA, POSE, skin.vertices, topology.triangles)
+    maps = view.maps(SegmentClass.HAIR)
     return maps, skin, measure_scalp(maps, skin, builder._regions, builder._completion)
 
 
@@ -138,7 +139,8 @@ def photographed(topology, **ellipse):
     probabilities = segmentation.probabilities * ~clothes
     probabilities[SegmentClass.CLOTHES] = clothes
     segmentation = replace(segmentation, probabilities=probabilities)
-    return hair_maps(rgb, segmentation, CAMERA, POSE, topology.vertices, topology.triangles)
+    view = HairView.of(rgb, segmentation, CAMERA, POSE, topology.vertices, topology.triangles)
+    return view.maps(SegmentClass.HAIR)
 
 
 @pytest.mark.parametrize(("low", "ends"), [(-0.05, NAPE_Z), (-0.12, -0.12), (-0.25, -np.inf)])
