@@ -23,6 +23,8 @@ FILTER_UP = 2
 LEVEL = 1
 #: zlib's: its quickest.
 ZLIB_LEVEL = 1
+#: Bytes of compressed data in a chunk at most: libpng warns of chunks of more than 8 million.
+CHUNK_SIZE = 1 << 20
 
 
 def png_bytes(picture: np.ndarray, noisy: bool = False) -> bytes:
@@ -44,9 +46,11 @@ def png_bytes(picture: np.ndarray, noisy: bool = False) -> bytes:
         raise ValueError("the picture cannot be encoded")
     height, width = picture.shape[:2]
     about = struct.pack(">IIBBBBB", width, height, BIT_DEPTH, COLOR_TYPES[channels], 0, 0, 0)
-    rows = _filtered(picture.reshape(height, width * channels))
-    chunks = ((b"IHDR", about), (b"IDAT", _compressed(rows, noisy)), (b"IEND", b""))
-    return SIGNATURE + b"".join(part for name, data in chunks for part in _chunk(name, data))
+    data = memoryview(_compressed(_filtered(picture.reshape(height, width * channels)), noisy))
+    parts = [SIGNATURE, *_chunk(b"IHDR", about)]
+    for start in range(0, len(data), CHUNK_SIZE):
+        parts += _chunk(b"IDAT", data[start : start + CHUNK_SIZE])
+    return b"".join([*parts, *_chunk(b"IEND", b"")])
 
 
 def _filtered(rows: np.ndarray) -> np.ndarray:
@@ -68,7 +72,7 @@ def _compressed(data: np.ndarray, noisy: bool) -> bytes:
     return compressor.compress(data.data) + compressor.flush()
 
 
-def _chunk(name: bytes, data: bytes) -> tuple[bytes, ...]:
+def _chunk(name: bytes, data: bytes | memoryview) -> tuple[bytes | memoryview, ...]:
     """A chunk's parts: length, name, data, check sum."""
     crc32 = (isal() or zlib).crc32
     return struct.pack(">I", len(data)), name, data, struct.pack(">I", crc32(data, crc32(name)))

@@ -1,7 +1,9 @@
 """What is written quickly is PNG all the same, and loses nothing, whatever compresses it."""
 
 import io
+import struct
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -26,6 +28,18 @@ def test_others_read_the_same_pixels(shape, noisy):
         image.load()
         assert image.mode == {2: "L", 3: {3: "RGB", 4: "RGBA"}.get(shape[-1])}[len(shape)]
         np.testing.assert_array_equal(np.asarray(image), picture)
+
+
+def test_large_pictures_have_chunks_of_a_usual_size():
+    picture = np.random.default_rng(6).integers(0, 256, (1000, 1000, 3), np.uint8)
+    data = png.png_bytes(picture)
+    sizes, at = [], len(png.SIGNATURE)
+    while at < len(data):
+        (size,) = struct.unpack_from(">I", data, at)
+        sizes.append(size)
+        at += 12 + size
+    assert sizes[1] == max(sizes) == png.CHUNK_SIZE and len(sizes) == 5
+    np.testing.assert_array_equal(cv2.imdecode(np.frombuffer(data, np.uint8), -1), picture[..., ::-1])
 
 
 def test_views_of_larger_pictures():
