@@ -1,7 +1,7 @@
 """Writes the animation-ready head as binary glTF 2.0: texture, materials by part, named morph targets."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -199,8 +199,9 @@ def _primitive(
             "JOINTS_0": writer.add_array(head.rig.joints[vertices]),
             "WEIGHTS_0": writer.add_array(head.rig.weights[vertices]),
         }
-    moved = _sparse_arrays(writer, shapes.offsets, shapes.moving, vertices, bounds=True)
-    turned = _sparse_arrays(writer, shapes.turns, shapes.turning, vertices, normalized=True)
+    moving, turning = (changed[:, vertices].any(1) for changed in (shapes.moving, shapes.turning))
+    moved = _sparse_arrays(writer, lambda k: shapes.offsets[k, vertices], moving, bounds=True)
+    turned = _sparse_arrays(writer, lambda k: shapes.turns[k, vertices], turning, normalized=True)
     targets = [
         {"POSITION": position, "NORMAL": normal} for position, normal in zip(moved, turned, strict=True)
     ]
@@ -214,19 +215,23 @@ def _primitive(
 
 
 def _sparse_arrays(
-    writer: GlbWriter, shapes: np.ndarray, changed: np.ndarray, vertices: np.ndarray, **about: bool
+    writer: GlbWriter, changes: Callable[[int], np.ndarray], changed: np.ndarray, **about: bool
 ) -> Iterator[int]:
-    """Accessors of what shapes (K, V, 3) change of vertices (n,), added one by one.
+    """Accessors of what each of K shapes changes of a mesh, added one by one.
 
-    `changed`, (K, V), says where they are not 0: most change nothing of most materials, and share one.
+    Args:
+        writer: Of the file's arrays.
+        changes: (n, 3), of the mesh's vertices, by a shape's number.
+        changed: (K,) bool, which shapes change anything: most change nothing of most meshes, and share one.
+        about: See `GlbWriter.add_sparse_array`.
     """
     of_none: int | None = None
-    for shape, some in zip(shapes, changed[:, vertices].any(1), strict=True):
+    for number, some in enumerate(changed):
         if some:
-            yield writer.add_sparse_array(shape[vertices], **about)
+            yield writer.add_sparse_array(changes(number), **about)
             continue
         if of_none is None:
-            of_none = writer.add_sparse_array(shape[vertices], **about)
+            of_none = writer.add_sparse_array(changes(number), **about)
         yield of_none
 
 
@@ -280,19 +285,17 @@ def _add_facial_hair(
         shapes: The head's morph targets.
         rig: Of the head.
     """
+
+    def moved(number: int) -> np.ndarray:
+        offsets = facial.moved(shapes.offsets[number])
+        offsets[lengths(offsets) < MIN_OFFSET] = 0
+        return offsets
+
     primitive = cards_primitive(document, writer, facial.cards)
-    still: int | None = None
-    primitive["targets"] = []
-    for offset, moving in zip(shapes.offsets, shapes.moving[:, facial.bound_vertices], strict=True):
-        some = bool(moving.any())
-        if some or still is None:
-            moved = facial.moved(offset)
-            moved[lengths(moved) < MIN_OFFSET] = 0
-            accessor = writer.add_sparse_array(moved, bounds=True)
-        else:
-            accessor = still  # most shapes move no brows
-        still = still if some else accessor
-        primitive["targets"].append({"POSITION": accessor})
+    moving = shapes.moving[:, facial.bound_vertices].any((1, 2))
+    primitive["targets"] = [
+        {"POSITION": accessor} for accessor in _sparse_arrays(writer, moved, moving, bounds=True)
+    ]
     head = document["meshes"][0]
     node: dict[str, Any] = {"mesh": len(document["meshes"]), "name": facial.name}
     document["meshes"].append(
