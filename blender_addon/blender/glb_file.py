@@ -82,6 +82,53 @@ def compact(
         raise ValueError(f"it is damaged ({error})") from error
 
 
+def with_pictures_of(data: bytes, other: bytes) -> bytes:
+    """A file with the pictures of another one's materials, wherever both show one.
+
+    Args:
+        data: A .glb file.
+        other: The other one. A material of `data` is the one whose name its own ends with.
+
+    Returns:
+        The file.
+
+    Raises:
+        ValueError: One of them is no such file, or damaged.
+    """
+    try:
+        document, binary = glb_chunks(data)
+        source, source_binary = glb_chunks(other)
+        views: list[bytes] = []
+        numbers: dict[int, int] = {}
+        for material in document["materials"]:
+            names = (one for one in source["materials"] if material["name"].endswith(one["name"]))
+            theirs = _shown_textures(next(names, {}))
+            for slot, mine in _shown_textures(material).items():
+                if slot in theirs:
+                    number = theirs[slot]["index"]
+                    if number not in numbers:
+                        numbers[number] = _add_texture(document, views, source, source_binary, number)
+                    mine["index"] = numbers[number]
+        _drop_unused(document)
+        _keep_others(document, binary, views, {}, {})
+        return _file(document, views)
+    except (struct.error, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise ValueError(f"it is damaged ({error})") from error
+
+
+def _add_texture(
+    document: dict[str, Any], views: list[bytes], source: dict[str, Any], binary: bytes, number: int
+) -> int:
+    """Add a texture of another file, `source` with its `binary`, and its picture; its new number."""
+    image = dict(source["images"][source["textures"][number]["source"]])
+    view = source["bufferViews"][image["bufferView"]]
+    start = view.get("byteOffset", 0)
+    views.append(binary[start : start + view["byteLength"]])
+    document["images"].append(image | {"bufferView": -len(views)})  # numbered anew by _keep_others
+    document["textures"].append({"sampler": 0, "source": len(document["images"]) - 1})
+    return len(document["textures"]) - 1
+
+
 def glb_chunks(data: bytes) -> tuple[dict[str, Any], bytes]:
     """The document and the buffer of a .glb file.
 
@@ -303,13 +350,7 @@ def _source(document: dict[str, Any], kind: str, image: int) -> dict[str, Any]:
 
 def _drop_unused(document: dict[str, Any]) -> None:
     """Remove textures that no material has, and images that no texture has."""
-    places = [
-        item
-        for material in document["materials"]
-        for holder in (material, material.get("pbrMetallicRoughness", {}))
-        for name, item in holder.items()
-        if name.endswith("Texture")
-    ]
+    places = [place for material in document["materials"] for place in _shown_textures(material).values()]
     kept = sorted({place["index"] for place in places})
     for place in places:
         place["index"] = kept.index(place["index"])
@@ -324,6 +365,12 @@ def _drop_unused(document: dict[str, Any]) -> None:
     for holder in holders:
         holder["source"] = shown.index(holder["source"])
     document["images"] = [document["images"][index] for index in shown]
+
+
+def _shown_textures(material: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What a material says of its textures, by what they are for."""
+    holders = (material, material.get("pbrMetallicRoughness", {}))
+    return {name: item for holder in holders for name, item in holder.items() if name.endswith("Texture")}
 
 
 def _references(value: Any) -> list[dict[str, Any]]:

@@ -6,11 +6,17 @@ from typing import Any
 
 import bpy
 
+from ...blender.atomic_file import written_atomically
 from ...blender.exporters import formats as possible
+from ...blender.glb_file import with_pictures_of
+from ...blender.regular_file import read_regular, sha256_of
 from ...blender.temporary_data import temporary_blocks
-from ...errors import StepError
+from ...errors import ExportError, StepError, SurfaceFileError
+from ...heads import manifest
 from ...heads.build import PREFIX, build_head
+from ...heads.engine_glb import DAMAGED, GLB_FILE, MAX_FILE_BYTES
 from ...heads.export import head_image, head_images, map_images
+from ...heads.head_materials import ALL_MAP_NODES
 from ...heads.head_npz import FILE_NAME, TEXTURE, HeadData, read_head
 from ...heads.surface_import import import_surface
 from ...mesh import files as mesh_files
@@ -28,7 +34,7 @@ def run(folder: Path, options: dict[str, Any]) -> StepResult:
 
     Options: ratios (of the triangles, 1 is all), source ("head", as photographed, with its texture;
     "surface", with vertex colors; "auto", the head if there is one), formats (["glb"]; of glb, fbx, obj,
-    usd).
+    usd). GLB files have the pictures of head.glb, which are small, as long as the texture is the engine's.
     """
     ratios = lods.checked_ratios(options["ratios"])
     wanted = list(options.get("formats") or ("glb",))
@@ -47,6 +53,7 @@ def run(folder: Path, options: dict[str, Any]) -> StepResult:
     with temporary_blocks():
         one = _head(folder) if source == "head" else _surface(folder)
         image = head_image(one) if source == "head" else None
+        engines = _engines_file(folder) if image is not None and "glb" in wanted else None
         for k, level in enumerate(lods.levels(one, ratios)):
             shown = bpy.data.objects.new(f"lod{k}", level.mesh)
             for key, value in one.items():
@@ -55,9 +62,36 @@ def run(folder: Path, options: dict[str, Any]) -> StepResult:
             bpy.context.scene.collection.objects.link(shown)
             for path in mesh_files.export(bpy.context, shown, folder, f"lod{k}", wanted, image):
                 files[path.name] = _description(path, source, level)
+                if path.suffix == ".glb" and engines is not None:
+                    _take_pictures(path, engines)
             counts.append({"ratio": level.ratio, "triangles": level.triangles})
             bpy.data.objects.remove(shown)
     return StepResult(files, {"source": source, "levels": counts})
+
+
+def _engines_file(folder: Path) -> bytes | None:
+    """head.glb; None if there is none, or if texture or maps are no longer what it was made with."""
+    try:
+        listed = manifest.read(folder).get("files", {})
+        pictures = [name for name in (TEXTURE, *(f"{name}.png" for name in ALL_MAP_NODES)) if name in listed]
+        if any(sha256_of(folder / name) != listed[name].get("sha256") for name in pictures):
+            return None
+        return read_regular(folder / GLB_FILE, MAX_FILE_BYTES)
+    except (OSError, SurfaceFileError):
+        return None
+
+
+def _take_pictures(path: Path, engines: bytes) -> None:
+    """Let a GLB file have the engine's pictures; its own stay where those are damaged. Raises ExportError."""
+    try:
+        data = with_pictures_of(path.read_bytes(), engines)
+    except DAMAGED:
+        return
+    try:
+        with written_atomically(path) as partial:
+            partial.write_bytes(data)
+    except OSError as error:
+        raise ExportError(f"{path} cannot be written ({error}): choose another folder.") from error
 
 
 def _description(path: Path, source: str, level: lods.DecimatedMesh) -> str:

@@ -505,7 +505,9 @@ def check_lods(folder, source):
         whole = level["triangles"] / ratio
         assert abs(whole - (11364 if source == "head" else len(read_ply(folder / "surface.ply").faces))) < 60
     for name in result.files:
-        check_glb(folder / name, source)
+        check_glb(folder / name, source, 4)
+    if source == "head":
+        check_changed_texture(folder)
     try:
         step_lods.run(folder, {"ratios": [2.0], "source": source})
     except StepError as error:
@@ -514,7 +516,17 @@ def check_lods(folder, source):
         raise AssertionError("a level with more triangles than there are")
 
 
-def check_glb(path, source):
+def check_changed_texture(folder):
+    """Whoever has painted on the texture has that in the levels, whatever head.glb shows."""
+    with (folder / "albedo.png").open("ab") as file:
+        file.write(b"\0")
+    step_lods.run(folder, {"ratios": [0.1]})
+    document = check_glb(folder / "lod0.glb", "head", 3)
+    assert {image["mimeType"] for image in document["images"]} == {"image/png"}
+
+
+def check_glb(path, source, images):
+    """A level's document; its pictures are color, normals, roughness and, where color is a JPEG, lashes."""
     data = path.read_bytes()
     length = int.from_bytes(data[12:16], "little")
     document = json.loads(data[20 : 20 + length])
@@ -522,10 +534,12 @@ def check_glb(path, source):
     attributes = primitives[0]["attributes"]
     if source == "head":
         assert "TEXCOORD_0" in attributes and len(primitives) == 6
-        assert len(document["images"]) == 3, document["images"]  # color, normals, roughness
+        assert len(document["images"]) == images, document["images"]
+        assert len(data) < 2_000_000 or images == 3
     else:
         assert "COLOR_0" in attributes and "images" not in document
     assert "targets" not in primitives[0]
+    return document
 
 
 def pieces_without(mesh, skipped):
