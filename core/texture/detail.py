@@ -113,8 +113,8 @@ class DetailLayer:
         Args:
             linear: (h, S, 3) float32 linear colors, changed in place.
             tile: (TILE, TILE) float32, natural logarithm, of `synthesize`.
-            first_row: Row of the texture that they begin at; all lie in one row of tiles.
+            first_row: Row of the texture that they begin at.
         """
-        rows = slice(first_row % TILE, first_row % TILE + len(linear))
+        rows = np.arange(first_row, first_row + len(linear)) % TILE
         factor = np.exp(tile[rows, :, None] * CHANNELS)
         linear.reshape(len(linear), -1, TILE, 3)[:] *= factor[:, None]

@@ -12,7 +12,7 @@ from core.segmentation.segmenter import Segmenter
 from core.segmentation.segments import SEGMENT_SIZE, Segmentation, SegmentClass, segment_frame
 from core.template.regions import Regions
 from core.template.topology import MAKEHUMAN_UV, SKIN
-from core.texture import blocks
+from core.texture import blocks, skin_compositor
 from core.texture.albedo_model import AlbedoModel
 from core.texture.atlas import Atlas, texel_coordinates
 from core.texture.delighting import without_sheen
@@ -424,6 +424,16 @@ def test_detail_is_as_strong_as_the_persons_own():
 def mapper(topology):
     names = [name for name in topology.part_names if name != SKIN]
     return SurfaceMapper(topology, 1024, Atlas.of(topology, 1024, names), SkinSampler(topology, 512))
+
+
+def test_skin_does_not_depend_on_the_blocks_that_it_is_put_together_in(
+    painter, sample, segmentation, painted, monkeypatch
+):
+    monkeypatch.setattr(blocks, "BLOCK_ROWS", painter.size)  # one
+    monkeypatch.setattr(skin_compositor, "BLOCK_TEXELS", 5000)  # more than the one that this photo takes
+    other = paint(painter, sample, segmentation)
+    np.testing.assert_array_equal(painted.image, other.image)
+    np.testing.assert_array_equal(painted.mask, other.mask)
 
 
 def test_maps_do_not_depend_on_the_blocks_that_they_are_made_in(mapper, monkeypatch):
