@@ -40,12 +40,13 @@ def crease_shade(ratio: np.ndarray, size: int) -> np.ndarray:
     luminance = LUMINANCE.astype(np.float32)[None]
     height, width = ratio.shape[:2]
     half = cv2.resize(ratio, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    lines = _lines(_blurred(cv2.transform(half, luminance), LINE_SIGMA * scale))
     wide = _blurred(_reduced(half, WIDE_SCALE), WIDEST_SIGMA * WIDE_SCALE * scale)
     band = _blurred(half, FINEST_SIGMA * scale)
     band -= cv2.resize(wide, half.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    shade = beyond(band, PIGMENT_LIMIT)
-    lines = _lines(_blurred(cv2.transform(half, luminance), LINE_SIGMA * scale))
-    return cv2.transform(shade, np.eye(3, dtype=np.float32) - KEPT_DARKNESS * luminance) * lines[..., None]
+    del half
+    band = beyond(band, PIGMENT_LIMIT)
+    return cv2.transform(band, np.eye(3, dtype=np.float32) - KEPT_DARKNESS * luminance) * lines[..., None]
 
 
 def _lines(values: np.ndarray) -> np.ndarray:

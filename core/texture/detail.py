@@ -107,6 +107,19 @@ class DetailLayer:
         repeats = self._size // TILE
         return np.tile(tile, (repeats, repeats))
 
+    def part(self, tile: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
+        """A part of `repeated`.
+
+        Args:
+            tile: (TILE, TILE) float32.
+            box: Rows and columns of the texture; where from and where to are known.
+
+        Returns:
+            (h, w) float32.
+        """
+        rows, columns = (np.arange(span.start, span.stop) % TILE for span in box)
+        return tile.take(rows, 0).take(columns, 1)
+
     def multiply(self, linear: np.ndarray, tile: np.ndarray, first_row: int) -> None:
         """Put detail into rows of a texture.
 

@@ -77,7 +77,7 @@ def patch_light(
     Args:
         colors: (S, S, 3) float32, natural logarithm of the skin's colors beside the face's tone, all over a
             texture, with their fine structure where the photo shows it.
-        plain: (S, S) float32, 0..1, plain skin.
+        plain: (S, S) float32, 0..1, plain skin; this and the following at that or at WORKING_SIZE.
         brows_and_lids: (S, S) float32, 0..1: the light around them lies on them, too.
         lids: (S, S) float32, 0..1: skin without hair is never much lighter than the rest.
         mouth: (S, S, 2) float32, 0..1: lips, and the skin right around them: what is much lighter and whiter
@@ -86,23 +86,33 @@ def patch_light(
     Returns:
         (S, S, 3) float32, natural logarithm, to be subtracted.
     """
-    small, full = (WORKING_SIZE, WORKING_SIZE), plain.shape[::-1]
-    weight = cv2.resize(plain, small, interpolation=cv2.INTER_AREA)
-    colors = cv2.resize(colors, small, interpolation=cv2.INTER_AREA)
+    full = colors.shape[1::-1]
+    weight = at_working_size(plain)
+    colors = at_working_size(colors)
     wide = cv2.split(_continued(colors, weight))
     light = _beyond_pigment(cv2.merge([_median(channel) for channel in wide]))
     light *= ((1 - KEPT) * (1 - _moles(_lightness(light), weight)))[..., None]
-    beside = cv2.resize(brows_and_lids, small, interpolation=cv2.INTER_AREA) * (1 - weight)
+    beside = at_working_size(brows_and_lids) * (1 - weight)
     around = _not_too_light(_continued(light, weight), colors) * beside[..., None]
     light += _narrow_sheen(colors - light)
     light *= weight[..., None]
     light += around
-    bare = cv2.resize(lids, small, interpolation=cv2.INTER_AREA) * (1 - weight)
+    bare = at_working_size(lids) * (1 - weight)
     light += (bare * _glare(_lightness(colors - light)))[..., None]
-    light += _sheen_of_mouth(
-        colors - light, *cv2.split(cv2.resize(mouth, small, interpolation=cv2.INTER_AREA))
-    )
+    light += _sheen_of_mouth(colors - light, *cv2.split(at_working_size(mouth)))
     return cv2.resize(light, full, interpolation=cv2.INTER_LINEAR)
+
+
+def at_working_size(values: np.ndarray) -> np.ndarray:
+    """Reduce a picture to the resolution that patches are looked for at.
+
+    Args:
+        values: (S, S) or (S, S, C) float32.
+
+    Returns:
+        (WORKING_SIZE, WORKING_SIZE) or with C channels, float32.
+    """
+    return cv2.resize(values, (WORKING_SIZE, WORKING_SIZE), interpolation=cv2.INTER_AREA)
 
 
 def _not_too_light(light: np.ndarray, colors: np.ndarray) -> np.ndarray:
@@ -197,7 +207,10 @@ def beyond(values: np.ndarray, limit: np.ndarray | float) -> np.ndarray:
     Returns:
         Of the shape of the values: nearly nothing below the limit, the rest above it.
     """
-    return np.asarray(values - limit * np.tanh(values / limit))
+    within = np.asarray(values / limit)
+    np.tanh(within, out=within)
+    within *= limit
+    return np.asarray(np.subtract(values, within, out=within))
 
 
 def _continued(values: np.ndarray, weight: np.ndarray) -> np.ndarray:

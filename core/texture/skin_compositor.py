@@ -20,17 +20,15 @@ from .blocks import half_span, row_blocks
 from .creases import crease_shade
 from .detail import CHANNELS, DetailLayer
 from .hue_noise import hue_noise
-from .light_patches import patch_light
+from .light_patches import at_working_size, patch_light
 from .padding import nearest_texels
 from .skin_sampler import SkinSampler
 from .skin_tone import plain_tone
-from .skin_views import ShownSkin
+from .skin_views import SkinSource
 from .tone_correction import ToneCorrection
 
 #: Texels of half the resolution around what was observed.
 MARGIN = 8
-#: Texels whose colors are looked up at a time: what that takes is several times as much as the colors.
-BLOCK_TEXELS = 1 << 18
 #: Height, meters, head frame, above which features are brows and lids, and below which the mouth is.
 MOUTH_BELOW = -0.03
 #: Weights of the mirror image from which on it is used, and used fully.
@@ -93,8 +91,7 @@ class SkinCompositor:
 
     def compose(
         self,
-        layers: Sequence[ShownSkin],
-        weight: np.ndarray,
+        sources: Sequence[SkinSource],
         logs: np.ndarray,
         correction: ToneCorrection,
         delight: bool,
@@ -102,8 +99,7 @@ class SkinCompositor:
         """Put what was observed, its mirror image and what was completed together.
 
         Args:
-            layers: What photos show of the skin.
-            weight: (n,) float32, 0..1, how far all of them show its texels.
+            sources: The photos that it is put together from.
             logs: (V, 3) natural logarithm of the completed albedo, exposed as photographed.
             correction: Exposure and white balance that are to be made.
             delight: Whether to take the light out of the fine structure, too.
@@ -111,30 +107,32 @@ class SkinCompositor:
         Returns:
             The skin.
         """
+        weight = np.asarray(sum(source.weight for source in sources), np.float32)
         change = correction.of(logs)
         corrected = (logs + change).astype(np.float32)
         completed = np.exp(self.sampler.at_texels(corrected))
         box = self._box(weight)
         own = self._in_box(weight, box)
-        ratio = self._observed(layers, own, completed, change, box)
+        ratio = self._observed(sources, own, completed, change, box)
         mirrored = self._add_mirror_image(ratio, own, box)
-        evened, plain = completed, self._plain(layers)
+        evened, plain = completed, self._plain(sources)
         if delight:
             beside = logs - plain_tone(logs, self._regions)
             evened = completed / self._even_patches(ratio, plain, beside, box)
         noise = self._detail.synthesize(ratio, own, self._in_box(1 - self._features, box))
         detail = self._detail.repeated(noise) * np.float32(CHANNELS @ LUMINANCE)
         self._add_noise(ratio, noise, own, mirrored, box)
+        small = [self._half(mask, box) for mask in (own, mirrored)]
+        del own, mirrored  # 20 MB at 2048
         detail[box] = cv2.transform(ratio, LUMINANCE[None])
         if delight:
             self._lighten_creases(ratio, plain, box)
         image = self._multiplied(completed, evened, ratio, noise, box)
-        small = [self._half(mask, box) for mask in (own, mirrored)]
         return SkinLayer(image, corrected, small[0], small[1], correction, detail)
 
     def _observed(
         self,
-        layers: Sequence[ShownSkin],
+        sources: Sequence[SkinSource],
         own: np.ndarray,
         completed: np.ndarray,
         change: np.ndarray,
@@ -143,23 +141,23 @@ class SkinCompositor:
         """(h, w, 3) float32, natural logarithm of the albedo that photos show, beside the completed one:
         so that a mirror image takes on the tone of the side it goes to. It is weighted by `own` (h, w).
         """
-        gain = self.sampler.at_texels(np.exp(change))
 
-        def ratio_of(layer: ShownSkin, part: np.ndarray) -> np.ndarray:
-            light = gain / self.sampler.at_texels(layer.shading)
-            return self._layer_ratio(layer, part, light, completed, box)
+        def ratio_of(source: SkinSource, part: np.ndarray) -> np.ndarray:
+            light = self.sampler.at_texels(np.exp(change))
+            light /= self.sampler.at_texels(source.shading)
+            return self._source_ratio(source, part, light, completed, box)
 
-        first, *others = layers
+        first, *others = sources
         if not others:
             return ratio_of(first, own)
         ratio = ratio_of(first, self._in_box(first.weight, box))
-        for layer in others:
-            ratio += ratio_of(layer, self._in_box(layer.weight, box))
+        for source in others:
+            ratio += ratio_of(source, self._in_box(source.weight, box))
         return ratio
 
-    def _layer_ratio(
+    def _source_ratio(
         self,
-        layer: ShownSkin,
+        source: SkinSource,
         part: np.ndarray,
         light: np.ndarray,
         completed: np.ndarray,
@@ -169,7 +167,7 @@ class SkinCompositor:
 
         Its colors times `light` (n, 3) are its albedo.
         """
-        ratio = self._photo(layer, part > 0, box)
+        ratio = self._photo(source, part > 0, box)
         for rows, block in _blocks(box):
             ratio[rows] *= self._in_box(light, block)
             np.maximum(ratio[rows], DARK, out=ratio[rows])
@@ -178,23 +176,24 @@ class SkinCompositor:
         ratio *= part[..., None]
         return ratio
 
-    def _photo(self, layer: ShownSkin, wanted: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
+    def _photo(self, source: SkinSource, wanted: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
         """(h, w, 3) float32 linear colors of a photo at the wanted (h, w) texels of a box; 0 elsewhere."""
-        pixels = layer.view.pixels
-        some = np.flatnonzero(layer.weight > 0)
+        some = np.flatnonzero(source.weight > 0)
+        # Far texels are behind the head: nothing is looked up for them.
+        ends = np.concatenate([[0], np.cumsum(wanted.sum(1))])
+        points = np.empty((ends[-1], 2), np.float32)
+        for rows, block in _blocks(box):
+            few = np.flatnonzero(wanted[rows])
+            pixels = self._in_box(source.pixels, block).reshape(-1, 2)
+            points[ends[rows.start] : ends[rows.stop]] = pixels.take(few, 0)
+        inside = points_in_photo(source.rgb, points)
+        if not len(some) or not inside.any():
+            return np.zeros((*wanted.shape, 3), np.float32)
+        spacing = self.sampler.spacing(source.pixels, some) / 2
+        photo = LinearPhoto.around(source.rgb, points[inside], spacing)
         colors = np.zeros((*wanted.shape, 3), np.float32)
-        if len(some):
-            # Far texels are behind the head: nothing is looked up for them.
-            texel = np.flatnonzero(wanted)
-            points = self._in_box(pixels, box).reshape(-1, 2).take(texel, 0)
-            inside = points_in_photo(layer.rgb, points)
-            if inside.any():
-                spacing = self.sampler.spacing(pixels, some) / 2
-                photo = LinearPhoto.around(layer.rgb, points[inside], spacing)
-                flat = colors.reshape(-1, 3)
-                for start in range(0, len(texel), BLOCK_TEXELS):
-                    few = slice(start, start + BLOCK_TEXELS)
-                    flat[texel[few]] = photo.at(points[few])
+        for rows, _ in _blocks(box):
+            colors[rows][wanted[rows]] = photo.at(points[ends[rows.start] : ends[rows.stop]])
         return colors
 
     def _add_mirror_image(self, ratio: np.ndarray, own: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
@@ -205,11 +204,13 @@ class SkinCompositor:
         """
         mirror = self._mirror_maps(box)
         share = _sampled(own, mirror)
-        mirrored = (1 - own) * ramp(share, *MIRROR_RANGE).astype(np.float32)
-        share = mirrored / np.maximum(share, 1e-3)
-        twin = _sampled(ratio, mirror)
+        mirrored = ramp(share, *MIRROR_RANGE).astype(np.float32)
+        mirrored *= 1 - own
+        share = np.divide(mirrored, np.maximum(share, 1e-3), out=share)
         for channel in range(3):
-            ratio[..., channel] += share * twin[..., channel]
+            twin = _sampled(np.ascontiguousarray(ratio[..., channel]), mirror)
+            twin *= share
+            ratio[..., channel] += twin
         return mirrored
 
     def _even_patches(
@@ -223,15 +224,25 @@ class SkinCompositor:
         Returns:
             (n, 3) float32, the light in patches, linear: what the completed albedo is to be divided by.
         """
+        light = self._patch_light(ratio, plain, beside, box)
+        for rows, block in _blocks(box):
+            ratio[rows] -= self._in_box(light, block)
+        return np.exp(light)
+
+    def _patch_light(
+        self, ratio: np.ndarray, plain: np.ndarray, beside: np.ndarray, box: tuple[slice, slice]
+    ) -> np.ndarray:
+        """(n, 3) float32, natural logarithm of the light in patches, and hues that no skin has; arguments as
+        of `_even_patches`.
+        """
         colors = self._half(ratio, box)
         colors += self._coarse(self.sampler.at_texels(beside))
         noise = hue_noise(colors, self._coarse(self._features))
         colors -= noise
-        maps = [self._coarse(part) for part in (plain, self._brows_and_lids, self._lids, self._mouth)]
-        light = (patch_light(colors, *maps) + noise).reshape(-1, 3).take(self.sampler.texel, 0)
-        for rows, block in _blocks(box):
-            ratio[rows] -= self._in_box(light, block)
-        return np.exp(light)
+        parts = (plain, self._brows_and_lids, self._lids, self._mouth)
+        light = patch_light(colors, *(at_working_size(self._coarse(part)) for part in parts))
+        light += noise
+        return light.reshape(-1, 3).take(self.sampler.texel, 0)
 
     def _add_noise(
         self,
@@ -242,9 +253,10 @@ class SkinCompositor:
         box: tuple[slice, slice],
     ) -> None:
         """Give noise to fine structure (h, w, 3) in a box as far as nothing is known of it, in place."""
-        unseen = self._detail.repeated(noise)[box] * np.sqrt(np.clip(1 - own - mirrored, 0, 1))
-        for rows, _ in _blocks(box):
-            ratio[rows] += cv2.merge([unseen[rows] * channel for channel in CHANNELS])
+        for rows, block in _blocks(box):
+            unseen = np.sqrt(np.clip(1 - own[rows] - mirrored[rows], 0, 1))
+            unseen *= self._detail.part(noise, block)
+            ratio[rows] += cv2.merge([unseen * channel for channel in CHANNELS])
 
     def _lighten_creases(self, ratio: np.ndarray, plain: np.ndarray, box: tuple[slice, slice]) -> None:
         """Take the shade of creases out of fine structure (h, w, 3) in a box, where texels (n,) are plain; in
@@ -254,9 +266,9 @@ class SkinCompositor:
         for rows, block in _blocks(box):
             ratio[rows] -= _enlarged(shade, rows) * self._in_box(plain, block)[..., None]
 
-    def _plain(self, layers: Sequence[ShownSkin]) -> np.ndarray:
+    def _plain(self, sources: Sequence[SkinSource]) -> np.ndarray:
         """(n,) float32, 0..1: which of the skin's texels are plain, and no beard in any photo."""
-        bearded = np.maximum.reduce([layer.view.facial_hair for layer in layers])
+        bearded = np.maximum.reduce([source.facial_hair for source in sources])
         return np.asarray((1 - self._features) * (1 - self._beard * bearded), np.float32)
 
     def _multiplied(

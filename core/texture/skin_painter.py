@@ -23,7 +23,7 @@ from .settings import PaintOptions, TextureSettings
 from .skin_compositor import SkinCompositor, SkinLayer
 from .skin_sampler import SkinSampler, SkinView, side_weight
 from .skin_tone import colorfulness, plain_tone, tone_correction
-from .skin_views import ShownSkin, SkinPhoto, match_tone, view_shares
+from .skin_views import ShownSkin, SkinPhoto, SkinSource, match_tone, view_shares
 from .tone_correction import ToneCorrection
 
 #: Logarithm of a color's ratio to the model's at which large areas count less: shadows, and highlights.
@@ -100,9 +100,9 @@ class SkinPainter:
         self.completion = SmoothCompletion(topology)
         self.sampler = SkinSampler(topology, size // 2)
         regions = [self.regions.features, self.regions.beard, self.regions.neck]
-        features, beard, neck = self.sampler.at_texels(np.column_stack(regions)).T.copy()
-        before_ear = self.sampler.beside_ear
-        self._features, self._beard = features, beard * (1 - before_ear)
+        features, beard, neck = self.sampler.at_texels(np.column_stack(regions)).T
+        before_ear = self.sampler.before_ear()
+        self._features, self._beard = features.copy(), beard * (1 - before_ear)
         # Where fine lines are no skin's: necklaces, and ears that lie before the head's.
         self._smooth = np.maximum(neck, before_ear)
         of_skin = np.zeros(len(topology.vertices), bool)
@@ -134,15 +134,37 @@ class SkinPainter:
         Returns:
             The skin.
         """
+        # All else that the photos show takes 30 MB at 2048, and is gone when this takes the most.
+        sources, logs, correction = self._sources(photo, options, face, others)
+        return self.compositor.compose(sources, logs, correction, options.delight)
+
+    def _sources(
+        self,
+        photo: SkinPhoto,
+        options: PaintOptions,
+        face: FaceColors | None,
+        others: Sequence[SkinPhoto],
+    ) -> tuple[list[SkinSource], np.ndarray, ToneCorrection]:
+        """What the skin is put together from, its albedo (V, 3), natural logarithms, and what is to be
+        changed of its tone; arguments as of `paint`.
+        """
         shown, fit, logs = self._shown(photo, options)
         correction = ToneCorrection.none()
         if options.delight:
             correction = tone_correction(self.model, fit.tone, photo.rgb, face)
-        if not others:
-            layers = [shown]
-            if options.delight:
-                layers, logs = self._evened(layers, logs, fit.tone)
-            return self.compositor.compose(layers, shown.weight, logs, correction, options.delight)
+        layers = [shown]
+        if others:
+            layers, logs = self._with_others(shown, fit, others, options)
+        if options.delight:
+            layers, logs = self._evened(layers, logs, fit.tone)
+        return [layer.source() for layer in layers], logs, correction
+
+    def _with_others(
+        self, shown: ShownSkin, fit: AlbedoFit, others: Sequence[SkinPhoto], options: PaintOptions
+    ) -> tuple[list[ShownSkin], np.ndarray]:
+        """What the photo and others show, each texel of those that show it best, and its completion (V, 3),
+        natural logarithms.
+        """
         layers = [shown]
         for other in others:
             layer, own_fit, _ = self._shown(other, options)
@@ -153,9 +175,7 @@ class SkinPainter:
         logs = self._completed(mixed / np.maximum(weight, DARK)[:, None], weight, fit)
         if not options.brows:
             logs = self._without_brows(logs)
-        if options.delight:
-            layers, logs = self._evened(layers, logs, fit.tone)
-        return self.compositor.compose(layers, weight, logs, correction, options.delight)
+        return layers, logs
 
     def tone(self, photo: SkinPhoto) -> np.ndarray:
         """(3,) natural logarithm of the color that a photo shows the plain skin in."""

@@ -79,10 +79,14 @@ class SkinSampler:
         self._to_texels = atlas.interpolation(every, len(topology.vertices))
         self._from_texels = self._to_texels.T  # it shares the memory
         regions = Regions.of(topology)
-        before_ear = _beside(topology.vertices, regions.ear, EAR_REACH, EAR_FADE)
         side = side_weight(topology, regions.ear) * (1 - regions.ear)
-        columns = np.column_stack([regions.beard, regions.ear, before_ear, side])
-        self._beard, self._ear, self.beside_ear, self._side = self.at_texels(columns).T.copy()
+        columns = np.column_stack([regions.beard, regions.ear, side])
+        self._beard, self._ear, self._side = self.at_texels(columns).T.copy()
+
+    def before_ear(self) -> np.ndarray:
+        """(n,) float32, 0..1: texels that the photo's ear may lie before."""
+        ear = Regions.of(self.topology).ear
+        return self.at_texels(_beside(self.topology.vertices, ear, EAR_REACH, EAR_FADE)[:, None])[:, 0]
 
     def at_texels(self, values: np.ndarray) -> np.ndarray:
         """Interpolate vertex values at the skin's texels.
@@ -140,7 +144,7 @@ class SkinSampler:
         if landmarks is not None and len(some):
             beyond = beyond_outline(landmarks, frame, pixels[some])
             weight[some] *= side_weights(beyond, self._ear[some], self._side[some])
-        near_hair, hair_distance, facial_hair = np.zeros((3, len(points)), np.float32)
+        near_hair, hair_distance, facial_hair = (np.zeros(len(points), np.float32) for _ in range(3))
         near_hair[some], hair_distance[some], facial_hair[some] = _hair(segmentation, pixels[some])
         some = np.flatnonzero(weight > 0)
         colors = np.zeros((len(points), 3), np.float32)

@@ -73,6 +73,29 @@ class ShownSkin:
         """(n, 3) float32, linear, of the skin's texels."""
         return self.view.colors / sampler.at_texels(self.shading)
 
+    def source(self) -> "SkinSource":
+        """What of it the skin is put together from."""
+        return SkinSource(self.rgb, self.view.pixels, self.view.facial_hair, self.shading, self.weight)
+
+
+@dataclass(frozen=True)
+class SkinSource:
+    """A photo that the skin is put together from: of what it shows only that which this takes.
+
+    Attributes:
+        rgb: (H, W, 3) uint8, the photo.
+        pixels: (n, 2) float32, where it shows the skin's texels.
+        facial_hair: (n,) float32, 0..1, probability of a brow or a beard.
+        shading: (V, 3) or (V, 1) float32: colors divided by it are albedo.
+        weight: (n,) float32, 0..1, how far each texel is taken from this photo.
+    """
+
+    rgb: np.ndarray
+    pixels: np.ndarray
+    facial_hair: np.ndarray
+    shading: np.ndarray
+    weight: np.ndarray
+
 
 def match_tone(
     layer: ShownSkin,

@@ -12,7 +12,7 @@ from core.segmentation.segmenter import Segmenter
 from core.segmentation.segments import SEGMENT_SIZE, Segmentation, SegmentClass, segment_frame
 from core.template.regions import Regions
 from core.template.topology import MAKEHUMAN_UV, SKIN
-from core.texture import blocks, skin_compositor
+from core.texture import blocks
 from core.texture.albedo_model import AlbedoModel
 from core.texture.atlas import Atlas, texel_coordinates
 from core.texture.delighting import without_sheen
@@ -381,7 +381,7 @@ def test_patches_of_light_do_not_end_with_what_the_photo_shows(topology, model):
     logs = np.tile(np.log(DEEP_SKIN), (vertices, 1)).astype(np.float32)
     logs[topology.vertices[:, 2] > 0.0] -= 0.6  # the shade of a hat, which the albedo model goes on with
     with_light, evened = (
-        skin.compositor.compose([shown], weight, logs, ToneCorrection.none(), delight).image
+        skin.compositor.compose([shown.source()], logs, ToneCorrection.none(), delight).image
         for delight in (False, True)
     )
     table = linear_of_bytes_float32()
@@ -430,7 +430,6 @@ def test_skin_does_not_depend_on_the_blocks_that_it_is_put_together_in(
     painter, sample, segmentation, painted, monkeypatch
 ):
     monkeypatch.setattr(blocks, "BLOCK_ROWS", painter.size)  # one
-    monkeypatch.setattr(skin_compositor, "BLOCK_TEXELS", 5000)  # more than the one that this photo takes
     other = paint(painter, sample, segmentation)
     np.testing.assert_array_equal(painted.image, other.image)
     np.testing.assert_array_equal(painted.mask, other.mask)
