@@ -33,7 +33,6 @@ from .mediapipe_import import import_mediapipe
 from .mediapipe_landmarker import MediaPipeLandmarker
 from .profile_finder import PROFILE_ATTEMPT, ProfileFinder, is_searched, landmark_yaw, windows_beside
 from .views import (
-    PLAIN_CONFIDENCE,
     DetectionView,
     close_ups,
     retries,
@@ -144,11 +143,11 @@ class FaceDetector:
             raise ValueError(f"detect wants an (H, W, 3) uint8 array, not {rgb.dtype} {rgb.shape}")
         rgb = np.ascontiguousarray(rgb)
         base = _shrink(rgb, SEARCH_SIZE / max(rgb.shape[:2]))
-        plain = whole_picture(base.shape, "plain", PLAIN_CONFIDENCE)
+        plain = whole_picture(base.shape, "plain")
         faces = [scaled(face, rgb.shape[1] / base.shape[1]) for face in self._landmarks(base, plain)]
         if thorough:
-            full_range = whole_picture(base.shape, "full range", PLAIN_CONFIDENCE, True)
-            # The other detector runs beside the close-ups, whose graphs are others (`_landmarker`).
+            full_range = whole_picture(base.shape, "full range", full_range=True)
+            # The other detector runs beside the close-ups: MediaPipe's tasks may be used by several threads.
             with ThreadPoolExecutor(1, "photobust-detection") as pool:
                 further = pool.submit(self._landmarks, base, full_range) if max_faces > 1 else None
                 faces = _distinct([verified for face in faces if (verified := self._verified(rgb, face))])
@@ -370,9 +369,8 @@ class FaceDetector:
             return self._landmarker(view.full_range, view.confidence).detect(image)
         except RuntimeError as error:
             logging.getLogger(__name__).warning("MediaPipe failed and is asked again: %s", error)
-            failed = self._landmarkers.pop((os.getpid(), view.full_range, view.confidence), None)
-            if failed:
-                failed.close()
+            # It is closed when nobody uses it any more: another thread may.
+            self._landmarkers.pop((os.getpid(), view.full_range, view.confidence), None)
             return self._landmarker(view.full_range, view.confidence).detect(image)
 
     def _landmarker(self, full_range: bool, confidence: float) -> MediaPipeLandmarker:
@@ -380,7 +378,9 @@ class FaceDetector:
         key = (os.getpid(), full_range, confidence)
         if key not in self._landmarkers:
             name = "face_landmarker_full_range.task" if full_range else "face_landmarker.task"
-            self._landmarkers[key] = MediaPipeLandmarker(self._models_dir / name, confidence)
+            made = MediaPipeLandmarker(self._models_dir / name, confidence)
+            if self._landmarkers.setdefault(key, made) is not made:
+                made.close()  # another thread was first
         return self._landmarkers[key]
 
     def close(self) -> None:

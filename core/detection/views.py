@@ -10,11 +10,9 @@ import numpy as np
 from ..geometry.frames import apply_affine
 from .mediapipe_topology import CHIN, FOREHEAD
 
-#: MediaPipe's least confidence in the first view.
-PLAIN_CONFIDENCE = 0.5
-#: The same in later ones, a last chance: what they find is verified.
-RETRY_CONFIDENCE = 0.3
-#: The same in the last ones.
+#: MediaPipe's least confidence: what it finds is verified. Each one takes two graphs of its own, 47 MB.
+CONFIDENCE = 0.3
+#: The same in the last views.
 LAST_CONFIDENCE = 0.15
 #: Side of a tile as the detector gets it, pixels.
 TILE_SIZE = 512
@@ -49,7 +47,7 @@ class DetectionView:
     matrix: np.ndarray
     size: tuple[int, int]
     attempt: str
-    confidence: float = RETRY_CONFIDENCE
+    confidence: float = CONFIDENCE
     full_range: bool = False
     confirmations: int = 2
 
@@ -71,18 +69,15 @@ class DetectionView:
         )
 
 
-def whole_picture(
-    shape: tuple[int, ...], attempt: str, confidence: float, full_range: bool = False
-) -> DetectionView:
+def whole_picture(shape: tuple[int, ...], attempt: str, full_range: bool = False) -> DetectionView:
     """The picture as it is.
 
     Args:
         shape: (height, width, ...) of the picture, pixels.
         attempt: The view's name.
-        confidence: MediaPipe's least confidence, 0..1.
         full_range: Whether to use the detector of small faces.
     """
-    return DetectionView(np.eye(2, 3), (shape[1], shape[0]), attempt, confidence, full_range)
+    return DetectionView(np.eye(2, 3), (shape[1], shape[0]), attempt, full_range=full_range)
 
 
 def rotated(
@@ -119,8 +114,8 @@ def retries(shape: tuple[int, ...]) -> Iterator[DetectionView]:
     height, width = shape[:2]
     center = np.array([(width - 1) / 2, (height - 1) / 2])
     side, diagonal = max(height, width), round(float(np.hypot(height, width)))
-    full = whole_picture(shape, "full range", RETRY_CONFIDENCE, True)
-    short = whole_picture(shape, "insistent", RETRY_CONFIDENCE)
+    full = whole_picture(shape, "full range", full_range=True)
+    short = whole_picture(shape, "insistent")
     yield full
     yield mirrored_view(full)
     yield short
@@ -183,4 +178,4 @@ def tiles(shape: tuple[int, ...]) -> Iterator[DetectionView]:
     for top in starts(height):
         for left in starts(width):
             matrix = np.array([[1.0, 0.0, -left], [0.0, 1.0, -top]])
-            yield DetectionView(matrix, (TILE_SIZE, TILE_SIZE), "enlarged", PLAIN_CONFIDENCE, True)
+            yield DetectionView(matrix, (TILE_SIZE, TILE_SIZE), "enlarged", full_range=True)
