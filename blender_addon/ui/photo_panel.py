@@ -67,7 +67,7 @@ def _draw_photo(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         layout.prop(chosen, "facial_hair", text="")
     layout.prop(chosen, "placement", text="")
     if answer:
-        _draw_faces(layout, context)
+        _draw_faces(layout, context, answer)
 
 
 def _draw_photos(
@@ -104,7 +104,8 @@ def _draw_focal(
         field.label(text="Lens: as in the photo")
 
 
-def _draw_faces(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+def _draw_faces(layout: bpy.types.UILayout, context: bpy.types.Context, answer: dict[str, Any]) -> None:
+    """The faces to choose from, if there are several, and how many there are at least beside these."""
     faces = context.window_manager.photobust.faces
     if len(faces) < 2:
         return
@@ -117,6 +118,10 @@ def _draw_faces(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         if icon:
             cell.template_icon(icon, scale=FACE_SCALE)
         cell.prop(face, "use", text=f"{face.index + 1}: {face.label}" if face.usable else "Too small")
+    omitted = answer.get("faces_omitted", 0)
+    if omitted:
+        others = f"{omitted} smaller face{'s' * (omitted != 1)}"
+        draw_text(layout, f"At least {others} left out: crop the photo to choose among them", context, "INFO")
 
 
 def _draw_run(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

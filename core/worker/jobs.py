@@ -164,6 +164,7 @@ class Jobs:
                 }
                 for index, (face, picture) in enumerate(zip(faces, pictures, strict=True))
             ],
+            "faces_omitted": getattr(faces, "omitted", 0),
             "problem": problem,
             "timings": timings,
         }

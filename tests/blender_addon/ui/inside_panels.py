@@ -6,7 +6,7 @@ FOLDER has a head with hair. Prints "NAME passed" at the end.
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from unittest.mock import patch
+from unittest.mock import MagicMock, patch
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
@@ -140,6 +140,26 @@ def cut_while_busy():
     found |= cut_in(lambda layout: drawn(mesh_panel.PHOTOBUST_PT_mesh, layout, context))
     found |= cut_in(lambda layout: result_panel._draw_legend(layout, context))
     return found
+
+
+def check_faces_left_out_are_told(folder):
+    """Who chooses among many faces is told that there are more."""
+    import addon_utils
+
+    assert addon_utils.enable("blender_addon", default_set=True)
+    from blender_addon.ui import photo_panel
+
+    for _ in range(2):
+        bpy.context.window_manager.photobust.faces.add()
+    for omitted, said in (
+        (0, None),
+        (1, "At least 1 smaller face left"),
+        (3, "At least 3 smaller faces left"),
+    ):
+        with patch.object(photo_panel, "draw_text") as told:
+            photo_panel._draw_faces(MagicMock(), bpy.context, {"faces_omitted": omitted})
+        texts = [call.args[1] for call in told.call_args_list]
+        assert len(texts) == (said is not None) and all(text.startswith(said) for text in texts), texts
 
 
 def check_long_words_are_found(folder):

@@ -29,8 +29,8 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_no_word_is_cut(run_in_blender, folder, fake_engine_python):
-    names = "words_fit,long_words_are_found"
+def test_panels_say_what_they_should_and_cut_no_word(run_in_blender, folder, fake_engine_python):
+    names = "words_fit,faces_left_out_are_told,long_words_are_found"
     done = run_in_blender(SCRIPT, "--check", names, folder, PHOTOBUST_PYTHON=str(fake_engine_python))
     assert done.returncode == 0, done.stdout + done.stderr
     assert all(f"{name} passed" in done.stdout for name in names.split(","))

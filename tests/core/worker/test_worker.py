@@ -231,6 +231,14 @@ def test_detect_shows_the_faces_to_choose_from(start, two_faces, tmp_path):
     assert "".join(client.log).count("a library that prints") == 1, "it looked for the faces again"
 
 
+def test_detect_says_how_many_faces_were_left_out(start, two_faces):
+    client = start()
+    for number, (asked, omitted) in enumerate(((1, 1), (2, 0))):
+        client.send(number, "detect", photo=str(two_faces), max_faces=asked)
+        result = client.answer(number)["result"]
+        assert (len(result["faces"]), result["faces_omitted"]) == (asked, omitted)
+
+
 def test_detect_looks_again_at_a_photo_that_has_changed(start, photo, two_faces):
     client = start()
     client.send(1, "detect", photo=str(photo))
