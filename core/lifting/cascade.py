@@ -118,3 +118,10 @@ class Stage:
         """
         names = ("mean", "scale", "weight", "bias")
         return cls(*(weights[f"stage{number}.{name}"] for name in names))
+
+    @classmethod
+    def of_nothing(cls, inputs: int, outputs: int) -> "Stage":
+        """A stage of so many inputs that corrects none of so many outputs: what fitting begins with."""
+        shapes = ((inputs,), (inputs,), (outputs, inputs), (outputs,))
+        mean, scale, weight, bias = (np.zeros(shape, np.float32) for shape in shapes)
+        return cls(mean, scale + 1, weight, bias)

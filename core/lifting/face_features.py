@@ -26,11 +26,13 @@ class FaceFeatures:
 
     Attributes:
         frame: Of the picture.
+        picture: (192, 192, 3) uint8, RGB.
         maps: (16, 96, 96), (32, 48, 48), (64, 24, 24) float32.
         global_features: (4608,) float32, the map at 6 pixels.
     """
 
     frame: AffineFrame
+    picture: np.ndarray
     maps: Sequence[np.ndarray]
     global_features: np.ndarray
 
@@ -169,5 +171,6 @@ def extract_features(
     """
     frame = variation.of(face_frame(points, pose))
     crop = frame if view is None else AffineFrame(compose_affine(frame.matrix, view))
-    *maps, last = network.run(cut_crop(rgb, crop))
-    return FaceFeatures(frame, maps, last.ravel())
+    picture = cut_crop(rgb, crop)
+    *maps, last = network.run(picture)
+    return FaceFeatures(frame, picture, maps, last.ravel())

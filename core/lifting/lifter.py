@@ -38,16 +38,15 @@ from ..runtime.weights import safetensors_arrays
 from ..template.symmetry import Mirror
 from ..template.template import HeadTemplate
 from .cascade import FeatureSites, Stage, mean_of
+from .dense_landmarks import DenseLandmarks, LiftedPoints, PointModel, load_dense_landmarks
 from .face_features import FaceFeatures, FeatureNetwork, extract_features, load_feature_network
-from .shading import FacePicture, ShadingModel, lifter_fingerprint
+from .shading import FITTED_TO, FacePicture, ShadingModel, lifter_fingerprint
 
 FILE_NAME = "landmark_lifter.safetensors"
 #: The regressions for the profile network's landmarks, and the first letters of the arrays in that file,
 #: which stand for the lifter's own.
 PROFILE_FILE_NAME = "profile_lifter.safetensors"
 PROFILE_PARTS = ("input_", "output_mean", "linear", "stage")
-#: The array there that says which lifter they belong to.
-FITTED_TO = "fitted_to"
 #: Corrections of the pose that the regression gives: rotation vector (3), offset of the center (2), log of
 #: the scale.
 POSE_OUTPUTS = 6
@@ -153,6 +152,7 @@ class LandmarkLifter:
         mirror: Mirror | None = None,
         shading: ShadingModel | None = None,
         profile_weights: dict[str, np.ndarray] | None = None,
+        dense: DenseLandmarks | None = None,
     ) -> None:
         """Take the weights.
 
@@ -163,6 +163,7 @@ class LandmarkLifter:
             mirror: The template's symmetry, needed with `network`.
             shading: Refines heads by their shading; used with `network` and `mirror` only.
             profile_weights: What differs for faces seen from the side; used with `network` and `mirror` only.
+            dense: Corrects what the stages give; used with `network` only.
         """
         self.weights = {name: np.asarray(value, np.float32) for name, value in weights.items()}
         self.template = template
@@ -173,6 +174,7 @@ class LandmarkLifter:
         self.network, self.mirror, self.shading = network, mirror, shading
         count = sum(name.startswith("stage") and name.endswith("weight") for name in self.weights)
         self.stages = [Stage.read(self.weights, k + 1) for k in range(count)] if network else []
+        self.dense = dense if network else None
         if "probes" in weights:
             self.sites = feature_sites(np.asarray(weights["probes"], np.int64), template)
         #: Lifts faces that the profile network found; None if this one does.
@@ -209,7 +211,11 @@ class LandmarkLifter:
         template = template or HeadTemplate.load(models_dir)
         shading = ShadingModel.load(models_dir, weights, template) if network and shaded else None
         profile = load_profile_weights(models_dir, weights) if network else None
-        return cls(weights, template, network, mirror, shading, profile)
+        lifter = cls(weights, template, network, mirror, shading, profile)
+        if network:
+            fingerprint = lifter_fingerprint(weights)
+            lifter.dense = load_dense_landmarks(models_dir, lifter.point_model, fingerprint, backend)
+        return lifter
 
     def regress(self, x: np.ndarray) -> np.ndarray:
         """Find pose and shape by the landmarks alone.
@@ -305,6 +311,12 @@ class LandmarkLifter:
         """(K, U, 3) float32, meters: the shape's basis at the vertices around the sites."""
         return np.ascontiguousarray(self.weights["basis"][:, self.sites.used])
 
+    @cached_property
+    def point_model(self) -> PointModel:
+        """The points of heads that dense landmarks are of."""
+        mean, basis = self.weights["mean"], self.weights["basis"]
+        return PointModel.of(mean, basis, self.template, self.sites.vertices)
+
     def stage_input(
         self,
         x: np.ndarray,
@@ -357,10 +369,69 @@ class LandmarkLifter:
         x = self.normalized(landmark_features(points, pose, self.canonical, camera))
         z = self.from_landmarks(x)
         if self.network and rgb is not None:
-            features = [extract_features(self.network, rgb, points, pose, view, crop) for crop in crops]
-            for stage in self.stages:
-                z = z + stage(self.stage_input(x, z, pose, camera, features))
+            features = self.features(rgb, points, pose, view, crops)
+            z = self.staged(x, z, pose, camera, features)
+            if self.dense:
+                z = z + self.dense.correction(self.lifted_points(pose, z), camera, features)
         return self.posed(pose, z)
+
+    def features(
+        self,
+        rgb: np.ndarray,
+        points: np.ndarray,
+        pose: WeakPerspectivePose,
+        view: np.ndarray | None,
+        crops: Sequence[CropVariation],
+    ) -> list[FaceFeatures]:
+        """The features that the stages need.
+
+        Args:
+            rgb: (H, W, 3) uint8, the photo.
+            points: (478, 3) landmarks, px, in the photo frame or the view.
+            pose: Fitted to the landmarks.
+            view: (2, 3) similarity, photo -> view, None for the photo itself.
+            crops: Of the face, one result each.
+
+        Raises:
+            ModelError: There is no network.
+        """
+        if self.network is None:
+            raise ModelError("the lifter's stages need the network of features")
+        return [extract_features(self.network, rgb, points, pose, view, crop) for crop in crops]
+
+    def staged(
+        self,
+        x: np.ndarray,
+        z: np.ndarray,
+        pose: WeakPerspectivePose,
+        camera: Camera,
+        crops: Sequence[FaceFeatures],
+    ) -> np.ndarray:
+        """Correct outputs by all stages.
+
+        Args:
+            x: (1446,) normalized features of the landmarks.
+            z: (6 + K,) normalized outputs of the landmarks alone.
+            pose: Fitted to the landmarks.
+            camera: Of the photo.
+            crops: See `stage_input`.
+
+        Returns:
+            (6 + K,) float32, normalized.
+        """
+        for stage in self.stages:
+            z = z + stage(self.stage_input(x, z, pose, camera, crops))
+        return z
+
+    def lifted_points(self, pose: WeakPerspectivePose, z: np.ndarray) -> LiftedPoints:
+        """Where the points of dense landmarks are on the head that outputs stand for.
+
+        Args:
+            pose: Fitted to the landmarks.
+            z: (6 + K,) normalized outputs.
+        """
+        corrected, coefficients = self._corrected(pose, z)
+        return LiftedPoints(z, corrected, self.point_model(coefficients))
 
     def lift(
         self, landmarks: FaceLandmarks, camera: Camera, rgb: np.ndarray, refined: bool = True

@@ -44,6 +44,8 @@ from ..template.template import HeadTemplate
 from .cascade import FeatureSites
 
 FILE_NAME = "face_shading.npz"
+#: The array of a file of weights that says which lifter they were fitted to (`lifter_fingerprint`).
+FITTED_TO = "fitted_to"
 #: Corrections of the pose: rotation vector (3), offset of the center (2), log of the scale.
 POSE = 6
 #: Side of the picture of the face that brightness is read from, pixels: half a millimeter each.

@@ -14,6 +14,8 @@ SEGMENTATION_NAME = "segmentation_network.safetensors"
 SEGMENTATION_ONNX_NAME = "segmentation_network.onnx"
 PROFILE_NAME = "profile_network.safetensors"
 PROFILE_ONNX_NAME = "profile_network.onnx"
+DENSE_NAME = "dense_network.safetensors"
+DENSE_ONNX_NAME = "dense_network.onnx"
 HAIR_NAME = "hair_network.safetensors"
 HAIR_ONNX_NAME = "hair_network.onnx"
 #: Backend -> the package it needs; "auto" takes the first that can run.

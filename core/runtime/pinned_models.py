@@ -2,6 +2,9 @@
 
 PINNED_MODELS = {
     "albedo_model.npz": "144f579e6fd044ea6a74a56464a177aa6b444cb33dfd2552e6633d073a018b3d",
+    "dense_lifter.safetensors": "3cac33d9e79109f17a2ee795b768ba797375843149c23b8c86cecaebee370c25",
+    "dense_network.onnx": "6a47867a18e803f5d46f145520eb32bc08fe9ed1f4221f2a420292ab90ac6cf0",
+    "dense_network.safetensors": "5a5cc9c50b687ca0a17890ac30b54d81db027a33493b069fc7f2e1e8f181b4f6",
     "face_descriptor.npz": "fa25e492d23a019bd956072a67b5c5edb48f304b874db88dfa4c080fac1162f6",
     "face_features.onnx": "d604d29734344628b13df73d09f4a82ffe00965c6f256bbdd99085a4024a7331",
     "face_features.safetensors": "196d05f905090ae15b844c3a8dcb28336ea5a835dddfcbf73ed2df40a7067aa2",
@@ -21,7 +24,7 @@ PINNED_MODELS = {
     "profile_lifter.safetensors": "44030bd1487c326998bf44427a9aefc5892b14d28fcc22f5d2599721bac6d3c4",
     "profile_network.onnx": "6f9e86b449d8618401f15a7d685b83a9bd94972839314846a1b0cc6d83922568",
     "profile_network.safetensors": "7ad25e9551d3180e123451646f2f9e902a81e7f905357ccb7325f511ba643f82",
-    "quality_calibration.json": "ffdb6dde0eb8ee3414345c6a0fe9d690b4bd114c084627d44b6e1070ff15bdf2",
+    "quality_calibration.json": "4f854faeb4a1888b5056da30fb1fb8efd2e171239e587a03ec4abd47d103ef08",
     "segmentation_network.onnx": "99e74f9c4dc26b381dbe9229c61eb2cb4d24c4725b0f03761f4e9f088e95afd6",
     "segmentation_network.safetensors": "b10eba23107e630f29dce6b0191c09b7467bc9be3673ddd423ec139ebe9abdf8",
     "volume_network.onnx": "c5d2a12dd8fd3ce2bf766d9d28a6f9254c6f41faa07b78b72dea03ac32abf09c",

@@ -81,6 +81,11 @@ class DataPaths:
         return self.cache / "shards"
 
     @property
+    def dense_shards(self) -> Path:
+        """Folder of synthetic pictures that the lifter was not trained on, see `dense.observations`."""
+        return self.cache / "dense"
+
+    @property
     def shading_shards(self) -> Path:
         """Folder of further synthetic pictures, see `fitting.shading`."""
         return self.cache / "shading"

@@ -17,6 +17,9 @@ SCRIPTS = Path(__file__).resolve().parent
 SHADING_FIRST = 10_000
 #: What these have more of.
 SHADING_MIX = ("--far", "0.25", "--clay", "0.15")
+#: The same of the pictures that dense landmarks are learned from.
+DENSE_FIRST = 20_000
+DENSE_MIX = ("--far", "0.2", "--clay", "0.1", "--seed", "7")
 
 
 @dataclass(frozen=True)
@@ -24,9 +27,9 @@ class Scale:
     """How much of everything is made.
 
     portraits: None for all. train_shards: for each kind of mix, the number of shards and the options of
-    make_shards.py. segmentation, hair, profile: shards for each of these networks, 0 to leave it out, and the
-    hours of its training; for the last also the shards of the lifter's regressions. The rest are options of
-    the other command lines.
+    make_shards.py. dense, segmentation, hair, profile: shards for each of these networks, 0 to leave it out,
+    and the hours of its training; for the last also the shards of the lifter's regressions. The rest are
+    options of the other command lines.
     """
 
     portraits: int | None
@@ -40,6 +43,7 @@ class Scale:
     calibration: tuple[str, ...]
     evaluation: tuple[str, ...]
     scan: tuple[str, ...]
+    dense: tuple[int, float] = (0, 0.0)
     segmentation: tuple[int, float] = (0, 0.0)
     hair: tuple[int, float] = (0, 0.0)
     profile: tuple[int, float, int] = (0, 0.0, 0)
@@ -59,6 +63,7 @@ SCALES = {
         calibration=("--count", "1000"),
         evaluation=("--per-bin", "60", "--methods", "lifted", "network"),
         scan=("--methods", "lifted", "network"),
+        dense=(120, 1.5),
         segmentation=(20, 1.0),
         hair=(80, 1.0),
         profile=(92, 0.6, 45),
@@ -235,13 +240,58 @@ class Steps:
                 (self.stamps / "lifter.json",),
                 (self.lifter,),
             ),
+            *(self.dense_steps(*self.scale.dense) if self.scale.dense[0] else []),
             self._pictures("shards-shading", "further", count, (*SHADING_MIX, *options), shading),
             Step(
                 "shading",
                 "fit the model of shading to pictures that the lifter has not seen",
                 self._train("shading"),
-                (self.stamps / "cascade.json", *shading),
+                (self.stamps / ("dense-lifter.json" if self.scale.dense[0] else "cascade.json"), *shading),
                 (self.models / "face_shading.npz",),
+            ),
+        ]
+
+    def dense_steps(self, shards: int, hours: float) -> list[Step]:
+        """The network for dense landmarks, and the regression that corrects lifted heads by them.
+
+        Args:
+            shards: Of pictures that the lifter was not trained on.
+            hours: Of training.
+        """
+        paths = self.paths
+        files = tuple(paths.dense_shards / f"train_{DENSE_FIRST + i:05d}.npz" for i in range(shards))
+        options = ("--first", str(DENSE_FIRST), "--count", str(shards), "--out", str(paths.dense_shards))
+        checkpoint = self.run / "dense" / "checkpoint.pt"
+        network = self.models / "dense_network.onnx"
+        return [
+            self._pictures("shards-dense", "further", shards, (*DENSE_MIX, *options), files),
+            Step(
+                "dense-faces",
+                "lift the heads of these pictures",
+                self._network("dense_network.py", "faces"),
+                (self.stamps / "cascade.json", *files),
+                (),
+            ),
+            Step(
+                "dense",
+                f"train the network for dense landmarks for {hours:g} hours",
+                self._network("dense_network.py", "train", "--hours", str(hours)),
+                (self.stamps / "dense-faces.json",),
+                (checkpoint,),
+            ),
+            Step(
+                "dense-export",
+                "write the weights of the network for dense landmarks for both backends",
+                self._network("dense_network.py", "export"),
+                (checkpoint,),
+                (network,),
+            ),
+            Step(
+                "dense-lifter",
+                "fit the regression on dense landmarks",
+                self._network("dense_network.py", "lifter"),
+                (network, *self.held_out),
+                (self.models / "dense_lifter.safetensors",),
             ),
         ]
 

@@ -7,23 +7,29 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import PhotobustError
+from ...lifting.dense_landmarks import DENSE_LIFTER_NAME
 from ...lifting.lifter import FILE_NAME as LIFTER_NAME
-from ...lifting.lifter import FITTED_TO, PROFILE_FILE_NAME
+from ...lifting.lifter import PROFILE_FILE_NAME
 from ...lifting.shading import FILE_NAME as SHADING_NAME
-from ...lifting.shading import lifter_fingerprint
+from ...lifting.shading import FITTED_TO, lifter_fingerprint
 from ...quality.calibration import FILE_NAME as CALIBRATION_NAME
-from ...runtime.backend import ONNX_NAME, PROFILE_NAME, WEIGHTS_NAME
+from ...runtime.backend import DENSE_NAME, DENSE_ONNX_NAME, ONNX_NAME, PROFILE_NAME, WEIGHTS_NAME
 from ...runtime.weights import safetensors_arrays
 from ..files import written_atomically
 
 #: What training makes; everything else in a models folder is an input of it.
-TRAINED_FILES = (LIFTER_NAME, PROFILE_FILE_NAME, SHADING_NAME, WEIGHTS_NAME, ONNX_NAME, CALIBRATION_NAME)
+TRAINED_FILES = (
+    *(LIFTER_NAME, PROFILE_FILE_NAME, SHADING_NAME, DENSE_NAME, DENSE_ONNX_NAME, DENSE_LIFTER_NAME),
+    *(WEIGHTS_NAME, ONNX_NAME, CALIBRATION_NAME),
+)
+#: What is fitted to one lifter, and refuses another.
+REGRESSIONS = (PROFILE_FILE_NAME, DENSE_LIFTER_NAME)
 
 
 def prepare_candidate(models: Path, candidate: Path) -> None:
     """Copy the files of a models folder that a run's folder lacks, so that training can replace any of them.
 
-    The regressions for faces from the side are left out where the run has a lifter of its own.
+    What was fitted to the lifter that ships is left out where the run has a lifter of its own.
 
     Args:
         models: the models that ship.
@@ -33,7 +39,7 @@ def prepare_candidate(models: Path, candidate: Path) -> None:
     for path in sorted(models.iterdir()):
         if not path.is_file() or (candidate / path.name).exists():
             continue
-        if path.name != PROFILE_FILE_NAME or not _has_other(candidate, models, LIFTER_NAME):
+        if path.name not in REGRESSIONS or not _has_other(candidate, models, LIFTER_NAME):
             copy_file(path, candidate / path.name)
 
 
@@ -42,14 +48,15 @@ def promote(candidate: Path, models: Path) -> list[str]:
 
     The regressions for faces from the side are fitted to one lifter and to the landmarks of one profile
     network. They are left out if the run has another profile network than the folder, with which they are
-    promoted (`scripts/training/profile_network.py promote`); and the folder loses its own if it gets another
-    lifter and none for it.
+    promoted (`scripts/training/profile_network.py promote`). The folder loses its own regressions if it gets
+    another lifter and none for it.
     """
     names = [name for name in TRAINED_FILES if (candidate / name).is_file()]
     if waits_for_profile_network(candidate, models):
         names.remove(PROFILE_FILE_NAME)
-    if _has_other(candidate, models, LIFTER_NAME) and PROFILE_FILE_NAME not in names:
-        (models / PROFILE_FILE_NAME).unlink(missing_ok=True)
+    if _has_other(candidate, models, LIFTER_NAME):
+        for name in set(REGRESSIONS) - set(names):
+            (models / name).unlink(missing_ok=True)
     for name in names:
         copy_file(candidate / name, models / name)
     return names

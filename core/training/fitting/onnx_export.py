@@ -19,7 +19,11 @@ from ...detection.profile_network import load_profile_network
 from ...geometry.frames import VOLUME_SHAPE
 from ...hair.block import BLOCK, CHANNELS
 from ...hair.network import load_network as load_hair_network
+from ...lifting.dense_landmarks import DENSE_SIZE
+from ...lifting.dense_network import load_dense_network
 from ...runtime.backend import (
+    DENSE_NAME,
+    DENSE_ONNX_NAME,
     FEATURES_NAME,
     FEATURES_ONNX_NAME,
     HAIR_NAME,
@@ -315,6 +319,15 @@ def export_profile_network(models_dir: Path) -> Path:
     return path
 
 
+def export_dense_network(models_dir: Path) -> Path:
+    """Make `dense_network.onnx` of `dense_network.safetensors` in a folder of models."""
+    source, path = models_dir / DENSE_NAME, models_dir / DENSE_ONNX_NAME
+    example = {"picture": torch.zeros(1, 3, DENSE_SIZE, DENSE_SIZE)}
+    network = made_quick(load_dense_network(source))
+    export_network(network, example, path, source, ("components", "shape"))
+    return path
+
+
 #: Weights file -> what exports it.
 EXPORTS = {
     WEIGHTS_NAME: export_volume_network,
@@ -322,4 +335,5 @@ EXPORTS = {
     SEGMENTATION_NAME: export_segmentation_network,
     HAIR_NAME: export_hair_network,
     PROFILE_NAME: export_profile_network,
+    DENSE_NAME: export_dense_network,
 }

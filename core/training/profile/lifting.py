@@ -14,8 +14,8 @@ import numpy as np
 
 from ...detection.landmarks import FaceLandmarks
 from ...detection.profile_finder import ProfileFinder
-from ...lifting.lifter import FILE_NAME, FITTED_TO, PROFILE_FILE_NAME, PROFILE_PARTS, LandmarkLifter
-from ...lifting.shading import lifter_fingerprint
+from ...lifting.lifter import FILE_NAME, PROFILE_FILE_NAME, PROFILE_PARTS, LandmarkLifter
+from ...lifting.shading import FITTED_TO, lifter_fingerprint
 from ...runtime.weights import safetensors_arrays
 from ...template.symmetry import Mirror
 from ...template.template import HeadTemplate

@@ -89,7 +89,8 @@ def test_what_looks_away_is_not_seen():
     if normal @ (corners[triangles[0]].mean(0) - center) < 0:
         triangles = triangles[:, ::-1]
     frame = face_frame(np.random.default_rng(0).uniform(0, 192, (478, 3)), fit_pose(np.eye(3), np.eye(3)))
-    features = FaceFeatures(frame, [np.ones((c, 24, 24), np.float32) for c in (16, 32, 64)], np.zeros(4608))
+    maps = [np.ones((c, 24, 24), np.float32) for c in (16, 32, 64)]
+    features = FaceFeatures(frame, np.zeros((192, 192, 3), np.uint8), maps, np.zeros(4608))
     sites = FeatureSites.of(np.array([0, 1]), triangles)
     pose = HeadPose(np.eye(3), np.array([0, 0, 2.0]))
     around = corners[sites.used]

@@ -11,6 +11,7 @@ from core.detection.face_encoder import load_face_network
 from core.detection.profile_network import load_profile_network
 from core.errors import ModelError
 from core.hair.network import load_network as load_hair_volume_network
+from core.lifting.dense_network import load_dense_network
 from core.runtime import weights
 from core.runtime.pinned_models import PINNED_MODELS
 from core.segmentation.network import load_segmentation_network
@@ -93,7 +94,7 @@ def test_damaged_files_of_ones_own_are_named(tmp_path, content):
 
 LOADERS = (
     *(load_face_network, load_segmentation_network, load_hair_volume_network, load_profile_network),
-    load_volume_network,
+    *(load_volume_network, load_dense_network),
 )
 
 

@@ -1,0 +1,312 @@
+"""Dense landmarks: where a network sees points of the whole head, and what that says of the lifted head.
+
+The network looks at the face once more, in a window that the lifted head places, and gives 618 points in
+three dimensions and the shape (as E. Wood et al., "3D face reconstruction with dense landmarks", ECCV 2022,
+who fit a head to 703). A linear regression turns the difference between what it gives and the lifted head
+into a correction of pose and shape: it knows how far either can be trusted.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from ..errors import ModelError
+from ..geometry.frames import HEAD_CENTER, AffineFrame, Camera, compose_affine, upright_map
+from ..geometry.pose import WeakPerspectivePose
+from ..runtime.backend import DENSE_NAME, DENSE_ONNX_NAME, choose_backend
+from ..runtime.weights import safetensors_arrays
+from ..template.template import HeadTemplate
+from .cascade import Stage, mean_of
+from .face_features import FaceFeatures
+from .shading import FITTED_TO
+
+#: The points' linear model and the regression, in the folder of models.
+DENSE_LIFTER_NAME = "dense_lifter.safetensors"
+#: Side of the window that the network gets, pixels.
+DENSE_SIZE = 160
+#: Pixels per cm at the head's center.
+DENSE_PX_PER_CM = 7.2
+#: The window's middle, pixels.
+DENSE_CENTER = (DENSE_SIZE - 1) / 2
+#: What the window is centered on, from the head's center, head frame, meters: a point behind the face.
+WINDOW_OFFSET = np.array([0.0, -0.06, -0.02])
+#: Components of the linear model of points.
+COMPONENTS = 96
+
+
+@dataclass(frozen=True)
+class PointModel:
+    """The points of a head, as they follow from its shape: MediaPipe's 478, then the lifter's feature sites.
+
+    Attributes:
+        mean: (P, 3) float32, of the average head, head frame, meters.
+        basis: (K, P, 3) float32, meters, how they move with the coefficients of the shape.
+    """
+
+    mean: np.ndarray
+    basis: np.ndarray
+
+    @classmethod
+    def of(
+        cls, mean: np.ndarray, basis: np.ndarray, template: HeadTemplate, sites: np.ndarray
+    ) -> "PointModel":
+        """The points of a basis of shapes.
+
+        Args:
+            mean: (V, 3) the average head, head frame, meters.
+            basis: (K, V, 3) displacements, meters.
+            template: What the shapes are shapes of; its landmarks are linear in its vertices.
+            sites: (N,) int, vertices.
+        """
+        heads = [mean, *basis]
+        points = [np.concatenate([template.landmarks(head), head[sites]]) for head in heads]
+        stacked = np.stack(points).astype(np.float32)
+        return cls(stacked[0], stacked[1:])
+
+    def __call__(self, coefficients: np.ndarray) -> np.ndarray:
+        """(P, 3) float32, head frame, meters, of the shape with coefficients (K,)."""
+        return np.asarray(self.mean + np.tensordot(coefficients.astype(np.float32), self.basis, 1))
+
+
+@dataclass(frozen=True)
+class DenseModel:
+    """The linear model of points in the window.
+
+    Attributes:
+        mean: (P * 3,) float32, cm from the window's middle: right, down, and away from the camera beyond the
+            head's center.
+        basis: (96, P * 3) float32, the components times their deviations, cm.
+    """
+
+    mean: np.ndarray
+    basis: np.ndarray
+
+    def weights(self, points: np.ndarray) -> np.ndarray:
+        """The weights of the components that come nearest to points.
+
+        Args:
+            points: (P, 3) in the window, cm.
+
+        Returns:
+            (96,).
+        """
+        return np.asarray(self._inverse @ (points.ravel() - self.mean))
+
+    @cached_property
+    def _inverse(self) -> np.ndarray:
+        """(96, P * 3), points -> weights."""
+        return np.asarray(np.linalg.solve(self.basis @ self.basis.T, self.basis))
+
+
+def dense_frame(pose: WeakPerspectivePose) -> AffineFrame:
+    """The window in which the network looks at a head.
+
+    Args:
+        pose: The lifted head's.
+
+    Returns:
+        View -> window of DENSE_SIZE.
+    """
+    linear = upright_map(pose.up, 100 * DENSE_PX_PER_CM / pose.scale)
+    looked_at = pose.center + pose.scale * (pose.rotation @ WINDOW_OFFSET)[:2]
+    return AffineFrame(np.column_stack([linear, DENSE_CENTER - linear @ looked_at]))
+
+
+def points_in_window(
+    points: np.ndarray, pose: WeakPerspectivePose, camera: Camera, window: AffineFrame
+) -> np.ndarray:
+    """Where a window shows points of a head.
+
+    Args:
+        points: (P, 3) head frame, meters.
+        pose: The head's.
+        camera: Of the view.
+        window: View -> window.
+
+    Returns:
+        (P, 3) float32, cm from the window's middle: right, down, and away from the camera beyond the head's
+        center.
+    """
+    head = pose.in_camera(camera)
+    seen = head.head_to_camera(points.astype(np.float64))
+    flat = (window.photo_to_crop(camera.project(seen)) - DENSE_CENTER) / DENSE_PX_PER_CM
+    depth = 100 * (seen[:, 2] - head.head_to_camera(HEAD_CENTER)[2])
+    return np.column_stack([flat, depth]).astype(np.float32)
+
+
+def cut_window(crop: np.ndarray, frame: AffineFrame, window: AffineFrame) -> np.ndarray:
+    """A window out of the crop of a face.
+
+    Args:
+        crop: (192, 192, 3) uint8.
+        frame: View -> crop.
+        window: View -> window.
+
+    Returns:
+        (160, 160, 3) uint8; the crop's border is repeated outside.
+    """
+    matrix = compose_affine(window.matrix, frame.inverse)
+    size = (DENSE_SIZE, DENSE_SIZE)
+    return cv2.warpAffine(crop, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+class DenseBackend(Protocol):
+    """What runs the network."""
+
+    def run(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Look at a window.
+
+        Args:
+            picture: (160, 160, 3) uint8, RGB.
+
+        Returns:
+            (96,) and (K,) float32: weights of the points' components, normalized coefficients of the shape.
+        """
+        ...
+
+
+class TorchDense:
+    """Torch, the reference backend."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the weights; raises ModelError if they are missing or do not fit."""
+        from .dense_network import load_dense_network
+
+        self._network = load_dense_network(path)
+
+    def run(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `DenseBackend.run`."""
+        import torch
+
+        with torch.inference_mode():
+            components, shape = self._network(torch.from_numpy(_as_input(picture)))
+        return components[0].numpy(), shape[0].numpy()
+
+
+class OnnxDense:
+    """ONNX Runtime, the backend that artists have."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the network; raises ModelError if it is missing or damaged."""
+        from ..runtime.onnx_session import OnnxSession
+
+        # Too small a network for more than one thread.
+        self._session = OnnxSession(path, threads=1)
+
+    def run(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `DenseBackend.run`."""
+        components, shape = self._session.run_all(picture=_as_input(picture))
+        return components[0], shape[0]
+
+
+def load_dense_backend(models_dir: Path, backend: str | None = None) -> DenseBackend:
+    """The network of a folder of models with the backend that `choose_backend` chooses.
+
+    Raises:
+        ModelError: It is missing or damaged.
+    """
+    if choose_backend(models_dir, backend) == "torch":
+        return TorchDense(Path(models_dir) / DENSE_NAME)
+    return OnnxDense(Path(models_dir) / DENSE_ONNX_NAME)
+
+
+def _as_input(picture: np.ndarray) -> np.ndarray:
+    """(160, 160, 3) uint8 -> (1, 3, 160, 160) float32, 0..1."""
+    return np.ascontiguousarray(picture.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
+
+
+@dataclass(frozen=True)
+class LiftedPoints:
+    """A head that the lifter's stages gave.
+
+    Attributes:
+        z: (6 + K,) its normalized outputs.
+        pose: Of the head.
+        points: (P, 3) float32, head frame, meters: those of `PointModel`.
+    """
+
+    z: np.ndarray
+    pose: WeakPerspectivePose
+    points: np.ndarray
+
+
+@dataclass(frozen=True)
+class DenseLandmarks:
+    """What the network sees, made into a correction of the lifter's outputs.
+
+    Attributes:
+        network: The network.
+        points: Of heads.
+        model: Of points in the window.
+        stage: The regression.
+    """
+
+    network: DenseBackend
+    points: PointModel
+    model: DenseModel
+    stage: Stage
+
+    def correction(self, head: LiftedPoints, camera: Camera, crops: Sequence[FaceFeatures]) -> np.ndarray:
+        """What to add to the lifter's normalized outputs.
+
+        Args:
+            head: As the stages gave it.
+            camera: Of the view.
+            crops: Of the picture, over which the mean is taken.
+
+        Returns:
+            (6 + K,) float32.
+        """
+        return self.stage(self.stage_input(head, camera, crops))
+
+    def stage_input(self, head: LiftedPoints, camera: Camera, crops: Sequence[FaceFeatures]) -> np.ndarray:
+        """The regression's input: what the network sees less where the head was lifted to.
+
+        Args:
+            head: As the stages gave it.
+            camera: Of the view.
+            crops: Of the picture, over which the mean is taken.
+
+        Returns:
+            (96 + K,) float32: weights of the points' components, normalized coefficients of the shape.
+        """
+        window = dense_frame(head.pose)
+        seen = [self.network.run(cut_window(crop.picture, crop.frame, window)) for crop in crops]
+        lifted = self.model.weights(points_in_window(head.points, head.pose, camera, window))
+        components, shape = (mean_of(column) for column in zip(*seen, strict=True))
+        return np.concatenate([components - lifted, shape - head.z[-len(shape) :]]).astype(np.float32)
+
+
+def load_dense_landmarks(
+    models_dir: Path, points: PointModel, fingerprint: np.ndarray, backend: str | None = None
+) -> DenseLandmarks | None:
+    """The dense landmarks of a folder of models.
+
+    Args:
+        models_dir: The folder.
+        points: Of the lifter's heads.
+        fingerprint: (32,) uint8, of the lifter.
+        backend: See `core.runtime.backend.choose_backend`.
+
+    Returns:
+        None if the folder has none.
+
+    Raises:
+        ModelError: A file is missing or damaged, or the regression belongs to another lifter.
+    """
+    path = Path(models_dir) / DENSE_LIFTER_NAME
+    if not path.is_file():
+        return None
+    arrays = safetensors_arrays(path)
+    if not np.array_equal(arrays.pop(FITTED_TO, ()), fingerprint):
+        raise ModelError(
+            f"{path} belongs to another version of the lifter: get the project's models folder again"
+        )
+    weights = {name: np.asarray(value, np.float32) for name, value in arrays.items()}
+    model = DenseModel(weights["points_mean"], weights["points_basis"])
+    return DenseLandmarks(load_dense_backend(models_dir, backend), points, model, Stage.read(weights, 1))

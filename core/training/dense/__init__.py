@@ -1,0 +1,1 @@
+"""What the dense landmarks' network and regression learn from: rendered heads as the lifter sees them."""

@@ -1,0 +1,134 @@
+"""Train the network for dense landmarks, which correct what the lifter's stages give.
+
+    python scripts/training/dense_network.py faces                # of all training shards; resumable
+    python scripts/training/dense_network.py train --hours 1.5    # resumable: run it again after a stop
+    python scripts/training/dense_network.py export               # averaged weights, for both backends
+    python scripts/training/dense_network.py lifter               # the regression; what it gains
+
+It needs a lifter (`train.py lifter`, `train.py cascade`) in the run's models, or the one that ships, and
+pictures that this lifter was not trained on in `cache/dense` (`make_shards.py --out cache/dense --first 20000
+--count 120 --far 0.2 --clay 0.1 --seed 7`); one shard of three is kept for the
+regression.
+`promote.py` puts network and regression in place with the rest of the run's models, if heads get better.
+"""
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+if TYPE_CHECKING:
+    from core.training.paths import DataPaths
+
+from scripts.training.arguments import (
+    data_paths,
+    export_network,
+    network_parser,
+    require_checkpoints,
+    run_main,
+)
+
+#: Of the training, in the folder of the run.
+CHECKPOINT_FOLDER = "dense"
+#: One shard of so many is kept for the regression.
+KEPT_APART = 3
+
+
+def lifter_paths(args: argparse.Namespace) -> "DataPaths":
+    """The data's paths, with the run's models, which get what they lack from those that ship."""
+    from core.training.fitting.candidate import prepare_candidate
+
+    prepare_candidate(args.models, args.run / "models")
+    return replace(data_paths(args), models=args.run / "models")
+
+
+def training_shards(args: argparse.Namespace) -> tuple[list[Path], list[Path]]:
+    """Shards of pictures for the network, and those that are kept for the regression."""
+    from core.training.data.shards import require_shards
+
+    shards = require_shards(data_paths(args).dense_shards, "train")
+    kept = shards[KEPT_APART - 1 :: KEPT_APART]
+    return [path for path in shards if path not in kept], kept
+
+
+def faces_folder(args: argparse.Namespace) -> Path:
+    """Folder of the lifted faces: another lifter lifts them anew."""
+    from core.lifting.lifter import FILE_NAME
+    from core.runtime.weights import file_sha256
+
+    version = file_sha256(lifter_paths(args).models / FILE_NAME)[:12]
+    return Path(args.run / CHECKPOINT_FOLDER / f"faces_{version}")
+
+
+def faces(args: argparse.Namespace) -> None:
+    """Lift the heads of the shards whose file is not there."""
+    from core.training.dense.observations import lifted_faces, write_lifted_faces
+
+    paths, folder = lifter_paths(args), faces_folder(args)
+    for shard in training_shards(args)[0]:
+        path = folder / shard.name
+        if not path.is_file():
+            write_lifted_faces(path, lifted_faces(paths, shard, training=True))
+            print(path.name, flush=True)
+
+
+def train(args: argparse.Namespace) -> None:
+    """Train, or go on training."""
+    import torch
+
+    from core.lifting.lifter import LandmarkLifter
+    from core.runtime.backend import FEATURES_NAME
+    from core.training.dense.dataset import DenseDataset
+    from core.training.dense.trainer import DenseConfig, DenseTrainer
+
+    torch.set_num_threads(args.threads)
+    paths = lifter_paths(args)
+    lifter = LandmarkLifter.from_pretrained(paths.models, shaded=False)
+    dataset = DenseDataset(sorted(faces_folder(args).glob("train_*.npz")), lifter)
+    config = DenseConfig(hours=args.hours)
+    DenseTrainer(args.run / CHECKPOINT_FOLDER, config, paths.models / FEATURES_NAME, dataset).run()
+
+
+def export(args: argparse.Namespace) -> None:
+    """Write the averaged weights into the run's models, for both backends."""
+    from core.runtime.backend import DENSE_NAME
+    from core.training.fitting.onnx_export import export_dense_network
+    from core.training.fitting.run import CHECKPOINT_NAME
+
+    checkpoint = args.run / CHECKPOINT_FOLDER / CHECKPOINT_NAME
+    export_network(args, [checkpoint], DENSE_NAME, export_dense_network, "dense_network.py train")
+
+
+def lifter(args: argparse.Namespace) -> None:
+    """Fit the regression to the shards that were kept for it."""
+    from core.lifting.dense_landmarks import DenseModel
+    from core.runtime.backend import DENSE_NAME
+    from core.runtime.weights import model_arrays
+    from core.training.data.shards import require_shards
+    from core.training.dense.lifting import train_dense_lifter
+    from core.training.dense.trainer import MODEL_NAME
+
+    require_checkpoints([args.run / "models" / DENSE_NAME], "dense_network.py export")
+    with model_arrays(args.run / CHECKPOINT_FOLDER / MODEL_NAME) as arrays:
+        model = DenseModel(arrays["mean"], arrays["basis"])
+    held_out = require_shards(data_paths(args).shards, "eval")
+    for line in train_dense_lifter(lifter_paths(args), model, training_shards(args)[1], held_out):
+        print(line, flush=True)
+
+
+STEPS = {"faces": faces, "train": train, "export": export, "lifter": lifter}
+
+
+def main() -> None:
+    """Parse the command line, and run the step."""
+    parser = network_parser(__doc__, STEPS, CHECKPOINT_FOLDER)
+    args = parser.parse_args()
+    STEPS[args.what](args)
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,149 @@
+"""What the network for dense landmarks learns from: lifted faces, windows, the loss; and the regression."""
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+import torch
+
+from core.errors import PhotobustError
+from core.lifting.dense_landmarks import COMPONENTS, DENSE_CENTER, DENSE_PX_PER_CM, DENSE_SIZE, dense_frame
+from core.lifting.dense_network import DenseNetwork
+from core.runtime.backend import FEATURES_NAME
+from core.training.data.shards import write_shard
+from core.training.dense import lifting
+from core.training.dense.dataset import Batch, DenseDataset, with_other_tones
+from core.training.dense.lifting import WRONGLY_LIFTED, fit_dense_stage
+from core.training.dense.observations import LiftedFaces, lifted_faces, write_lifted_faces
+from core.training.dense.trainer import MODEL_NAME, DenseConfig, DenseTrainer, dense_loss
+from core.training.fitting.cascade import StageData
+from tests.core.head_samples import MODELS
+from tests.core.training.conftest import projected_sample
+
+
+@pytest.fixture(scope="module")
+def shard(heads, tmp_path_factory):
+    """A shard of six faces."""
+    path = tmp_path_factory.mktemp("dense") / "train_00000.npz"
+    write_shard(path, [projected_sample(heads, "ict", seed, noise=0.5) for seed in range(6)])
+    return path
+
+
+@pytest.fixture(scope="module")
+def faces(shard, training_run) -> LiftedFaces:
+    return lifted_faces(training_run.paths, shard, training=False)
+
+
+@pytest.fixture(scope="module")
+def dataset(faces, shard, lifter) -> DenseDataset:
+    path = shard.with_name("faces.npz")
+    write_lifted_faces(path, faces)
+    return DenseDataset([path], lifter)
+
+
+def test_lifted_faces_are_read_as_written(faces, shard):
+    path = shard.with_name("again.npz")
+    write_lifted_faces(path, faces)
+    again = LiftedFaces.read(path)
+    assert len(again) == 6 and not list(path.parent.glob("*.tmp*"))
+    for field in fields(LiftedFaces):
+        assert np.array_equal(getattr(again, field.name), getattr(faces, field.name)), field.name
+
+
+def test_the_truth_is_where_the_landmarks_are(faces, shard, lifter, heads):
+    """The true outputs give the true head's points: in each crop they lie on the landmarks there."""
+    from core.training.data.shards import Shard
+
+    found = Shard(shard)
+    assert (faces.yaw >= -20).all() and faces.lifted.shape == faces.truth.shape
+    for k in range(len(faces)):
+        head = lifter.lifted_points(faces.pose(k), faces.truth[k])
+        camera = faces.assumed_camera(k)
+        points = camera.project(head.pose.in_camera(camera).head_to_camera(head.points.astype(float)))[:478]
+        size = np.ptp(points, axis=0).max()
+        if found.scene(k).pose.angles[0] > 0 and faces.yaw[k] > 0:  # not mirrored
+            away = np.linalg.norm(points - found.sample(k, picture=False).landmarks[:, :2], axis=1)
+            assert np.median(away) < 0.03 * size
+
+
+def test_windows_show_where_the_points_are(dataset, faces, lifter):
+    batch = dataset.unvaried(range(len(dataset)))
+    assert batch.pictures.shape == (6, DENSE_SIZE, DENSE_SIZE, 3) and (batch.weight > 0).all()
+    for k in range(6):
+        pose, camera = faces.pose(k), faces.assumed_camera(k)
+        true = lifter.lifted_points(pose, faces.truth[k])
+        window = dense_frame(lifter.lifted_points(pose, faces.lifted[k]).pose)
+        pixels = window.photo_to_crop(
+            camera.project(true.pose.in_camera(camera).head_to_camera(true.points.astype(float)))
+        )
+        shown = DENSE_CENTER + DENSE_PX_PER_CM * batch.points[k, :, :2]
+        np.testing.assert_allclose(shown, pixels, atol=0.01)
+        np.testing.assert_array_equal(batch.shapes[k], faces.truth[k, 6:])
+
+
+def test_varied_windows_vary_a_little(dataset):
+    rng = np.random.default_rng(0)
+    batches = [dataset.batch(rng, 40) for _ in range(2)]
+    assert not np.array_equal(batches[0].points, batches[1].points)
+    middles = np.concatenate([batch.points[..., :2].mean(1) for batch in batches])
+    assert 0.1 < middles.std(0).max() < 4
+    again = dataset.batch(np.random.default_rng(0), 40)
+    assert all(np.array_equal(getattr(again, f.name), getattr(batches[0], f.name)) for f in fields(Batch))
+
+
+def test_other_tones_keep_black_and_order():
+    ramp = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, 2)
+    for seed in range(20):
+        other = with_other_tones(ramp, np.random.default_rng(seed))
+        assert (other[:, 0] == 0).all() and (np.diff(other.astype(int), axis=1) >= 0).all()
+
+
+def test_the_model_of_points_spans_the_faces(dataset):
+    mean, basis = dataset.mean_and_basis(COMPONENTS)
+    assert basis.shape == (COMPONENTS, mean.size) and mean.size == dataset.unvaried([0]).points[0].size
+    assert np.abs(basis[6:]).max() < 1e-3 * np.abs(basis[0]).max()  # six faces: five components
+
+
+def test_the_loss_is_nothing_for_the_truth(dataset):
+    batch = dataset.unvaried(range(3))
+    points, shapes = torch.from_numpy(batch.points), torch.from_numpy(batch.shapes)
+    assert [float(part) for part in dense_loss(points, shapes, batch)] == [0, 0, 0]
+    _, of_points, of_shapes = dense_loss(points + torch.tensor([1.0, 0, 0]), shapes, batch)
+    assert float(of_points) == pytest.approx(1 - 0.15, abs=1e-5) and float(of_shapes) == 0
+    # What counts nothing teaches nothing.
+    batch = Batch(batch.pictures, batch.points, batch.shapes, np.array([1, 0, 0], np.float32))
+    points[1:] += 5
+    assert float(dense_loss(points, shapes, batch)[0]) == 0
+
+
+def test_training_goes_on_where_it_stopped(dataset, tmp_path):
+    config = DenseConfig(hours=1.0, batch=4, rate=2e-3)
+    trainer = DenseTrainer(tmp_path, config, MODELS / FEATURES_NAME, dataset)
+    assert isinstance(trainer.network, DenseNetwork) and (tmp_path / MODEL_NAME).is_file()
+    batches = trainer.random_batches(dataset)
+    losses = [trainer.train_batch(next(batches))[0] for _ in range(12)]
+    assert losses[-1] < losses[0]
+    trainer.save()
+    again = DenseTrainer(tmp_path, config, MODELS / FEATURES_NAME, dataset)
+    assert again.step == 12
+    for one, other in zip(trainer.network.parameters(), again.network.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_without_faces_it_says_how_to_make_some(lifter):
+    with pytest.raises(PhotobustError, match=r"dense_network\.py faces"):
+        DenseDataset([], lifter)
+
+
+def test_the_regression_finds_a_linear_relation_and_leaves_wrong_faces_out(monkeypatch):
+    monkeypatch.setattr(lifting, "POSE_PENALTY", 1e-4)
+    monkeypatch.setattr(lifting, "SHAPE_PENALTY", 1e-4)
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(2, 3, (400, 8)).astype(np.float32)
+    z = rng.normal(size=(400, 9)).astype(np.float32)
+    truth = z + inputs @ rng.normal(0, 0.05, (8, 9)) + 0.3
+    truth[:20] += 10 * WRONGLY_LIFTED
+    data = StageData(inputs, z, truth.astype(np.float32), np.zeros(400), np.ones(400, np.float32))
+    stage = fit_dense_stage(data)
+    after = z + ((inputs - stage["mean"]) / stage["scale"]) @ stage["weight"].T + stage["bias"]
+    np.testing.assert_allclose(after[20:], truth[20:], atol=5e-3)
