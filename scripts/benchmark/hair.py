@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))
 from core.geometry.frames import FRONTAL, Camera, HeadPose
 from core.geometry.visibility import depth_map
 from core.hair.flow import Flow, usual_flow
-from core.hair.masks import hair_maps
+from core.hair.masks import HairView
 from core.hair.settings import HairSettings
 from core.hair.skin import Skin
 from core.hair.strands import GrowingHair, grow
@@ -130,7 +130,9 @@ def direction_error(
     pose = pose_of(0.0)
     segmentation = segmentation_of(style, body, skin.vertices, bench, pose)
     triangles = bench.topology.triangles
-    maps = hair_maps(plain, segmentation, bench.camera, pose, skin.vertices, triangles)
+    maps = HairView.of(plain, segmentation, bench.camera, pose, skin.vertices, triangles).maps(
+        SegmentClass.HAIR
+    )
     shape = bench.hair.shape(maps, skin, network)
     assert shape is not None
     volume = shape.volume
@@ -141,7 +143,9 @@ def direction_error(
     hair = GrowingHair(volume, true, skin, bench.hair.scalp(maps, skin))
     guides = grow(hair, STRANDS, 24, 1, (1.0,))
     rgb = drawn_strands(guides.points, bench.camera, pose)
-    maps = hair_maps(rgb, segmentation, bench.camera, pose, skin.vertices, triangles)
+    maps = HairView.of(rgb, segmentation, bench.camera, pose, skin.vertices, triangles).maps(
+        SegmentClass.HAIR
+    )
     shape = bench.hair.shape(maps, skin, network)
     assert shape is not None
     # The truth is the strands themselves: the nearest ones to each seen vertex.
@@ -180,9 +184,9 @@ def measure_styles(
             for yaw in options.yaw:
                 pose = pose_of(yaw)
                 segmentation = segmentation_of(hairstyle, body, head.skin.vertices, bench, pose)
-                maps = hair_maps(
+                maps = HairView.of(
                     plain, segmentation, bench.camera, pose, head.skin.vertices, bench.topology.triangles
-                )
+                ).maps(SegmentClass.HAIR)
                 for method, network in networks.items():
                     rows[method].append(truth.figures(bench.hair.shape(maps, head.skin, network)))
         for method, figures in rows.items():
