@@ -158,7 +158,8 @@ class FaceDetector:
             if not faces:
                 faces = self._retry(rgb, base)
             largest = max((face.size for face in faces), default=0.0)
-            if largest < SMALL_FACE * min(rgb.shape[:2]) and len(faces) < max_faces:
+            # Also where there are enough: which ones are the largest, and how many are left out.
+            if largest < SMALL_FACE * min(rgb.shape[:2]) and (max_faces > 1 or not faces):
                 for scale in tile_levels(rgb.shape):
                     level = _shrink(rgb, scale)
                     for view in tiles(level.shape):

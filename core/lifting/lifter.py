@@ -152,7 +152,6 @@ class LandmarkLifter:
         mirror: Mirror | None = None,
         shading: ShadingModel | None = None,
         profile_weights: dict[str, np.ndarray] | None = None,
-        dense: DenseLandmarks | None = None,
     ) -> None:
         """Take the weights.
 
@@ -163,7 +162,6 @@ class LandmarkLifter:
             mirror: The template's symmetry, needed with `network`.
             shading: Refines heads by their shading; used with `network` and `mirror` only.
             profile_weights: What differs for faces seen from the side; used with `network` and `mirror` only.
-            dense: Corrects what the stages give; used with `network` only.
         """
         self.weights = {name: np.asarray(value, np.float32) for name, value in weights.items()}
         self.template = template
@@ -174,7 +172,8 @@ class LandmarkLifter:
         self.network, self.mirror, self.shading = network, mirror, shading
         count = sum(name.startswith("stage") and name.endswith("weight") for name in self.weights)
         self.stages = [Stage.read(self.weights, k + 1) for k in range(count)] if network else []
-        self.dense = dense if network else None
+        #: Corrects what the stages give; `from_pretrained` reads it.
+        self.dense: DenseLandmarks | None = None
         if "probes" in weights:
             self.sites = feature_sites(np.asarray(weights["probes"], np.int64), template)
         #: Lifts faces that the profile network found; None if this one does.
@@ -191,6 +190,7 @@ class LandmarkLifter:
         template: HeadTemplate | None = None,
         backend: str | None = None,
         shaded: bool = True,
+        dense: bool = True,
     ) -> "LandmarkLifter":
         """The lifter of a folder of models.
 
@@ -199,9 +199,10 @@ class LandmarkLifter:
             template: Its template, if it was read already.
             backend: See `core.runtime.backend.choose_backend`.
             shaded: Whether heads are refined by their shading, if the folder has a model of it.
+            dense: Whether dense landmarks correct what the stages give, if the folder has them.
 
         Raises:
-            ModelError: A file is missing or damaged, or the shading's model belongs to another lifter.
+            ModelError: A file is missing or damaged, or was fitted to another lifter.
         """
         # In single precision once for all: the shading's model keeps some of them, too.
         arrays = safetensors_arrays(Path(models_dir) / FILE_NAME)
@@ -212,7 +213,7 @@ class LandmarkLifter:
         shading = ShadingModel.load(models_dir, weights, template) if network and shaded else None
         profile = load_profile_weights(models_dir, weights) if network else None
         lifter = cls(weights, template, network, mirror, shading, profile)
-        if network:
+        if network and dense:
             fingerprint = lifter_fingerprint(weights)
             lifter.dense = load_dense_landmarks(models_dir, lifter.point_model, fingerprint, backend)
         return lifter

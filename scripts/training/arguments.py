@@ -89,6 +89,7 @@ def export_network(
     name: str,
     export_onnx: Callable[[Path], Path],
     program: str,
+    facts: Mapping[str, str] | None = None,
 ) -> None:
     """Write a network's averaged weights into the run's models, for both backends.
 
@@ -98,6 +99,7 @@ def export_network(
         name: Of the weights' file.
         export_onnx: Writes the other backend's file beside it, in the folder that it is given.
         program: What makes the checkpoints, as a user calls it.
+        facts: What the weights' header has beside steps and hours.
 
     Raises:
         PhotobustError: A checkpoint is not there.
@@ -106,7 +108,7 @@ def export_network(
 
     require_checkpoints(checkpoints, program)
     prepare_candidate(args.models, args.run / "models")
-    export_averaged_weights(checkpoints, args.run / "models" / name)
+    export_averaged_weights(checkpoints, args.run / "models" / name, facts)
     path = export_onnx(args.run / "models")
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
 

@@ -7,9 +7,9 @@
 
 It needs a lifter (`train.py lifter`, `train.py cascade`) in the run's models, or the one that ships, and
 pictures that this lifter was not trained on in `cache/dense` (`make_shards.py --out cache/dense --first 20000
---count 120 --far 0.2 --clay 0.1 --seed 7`); one shard of three is kept for the
-regression.
-`promote.py` puts network and regression in place with the rest of the run's models, if heads get better.
+--count 120 --far 0.2 --clay 0.1 --seed 7`). One shard of three is kept for the regression, which has to be
+fitted anew after each export. `promote.py` puts network and regression in place with the rest of the run's
+models, if heads get better.
 """
 
 import argparse
@@ -34,6 +34,8 @@ from scripts.training.arguments import (
 
 #: Of the training, in the folder of the run.
 CHECKPOINT_FOLDER = "dense"
+#: What the network's header calls the hash of the linear model of points.
+POINTS_FACT = "points"
 #: One shard of so many is kept for the regression.
 KEPT_APART = 3
 
@@ -87,33 +89,48 @@ def train(args: argparse.Namespace) -> None:
 
     torch.set_num_threads(args.threads)
     paths = lifter_paths(args)
-    lifter = LandmarkLifter.from_pretrained(paths.models, shaded=False)
+    lifter = LandmarkLifter.from_pretrained(paths.models, shaded=False, dense=False)
     dataset = DenseDataset(sorted(faces_folder(args).glob("train_*.npz")), lifter)
     config = DenseConfig(hours=args.hours)
     DenseTrainer(args.run / CHECKPOINT_FOLDER, config, paths.models / FEATURES_NAME, dataset).run()
 
 
 def export(args: argparse.Namespace) -> None:
-    """Write the averaged weights into the run's models, for both backends."""
+    """Write the averaged weights into the run's models, for both backends; `lifter` has to follow."""
+    from core.lifting.dense_landmarks import DENSE_LIFTER_NAME
     from core.runtime.backend import DENSE_NAME
+    from core.runtime.weights import file_sha256
+    from core.training.dense.trainer import MODEL_NAME
     from core.training.fitting.onnx_export import export_dense_network
     from core.training.fitting.run import CHECKPOINT_NAME
 
-    checkpoint = args.run / CHECKPOINT_FOLDER / CHECKPOINT_NAME
-    export_network(args, [checkpoint], DENSE_NAME, export_dense_network, "dense_network.py train")
+    folder, program = args.run / CHECKPOINT_FOLDER, "dense_network.py train"
+    require_checkpoints([folder / MODEL_NAME], program)
+    facts = {POINTS_FACT: file_sha256(folder / MODEL_NAME)}
+    export_network(args, [folder / CHECKPOINT_NAME], DENSE_NAME, export_dense_network, program, facts)
+    (args.run / "models" / DENSE_LIFTER_NAME).unlink(missing_ok=True)
 
 
 def lifter(args: argparse.Namespace) -> None:
-    """Fit the regression to the shards that were kept for it."""
+    """Fit the regression to the shards that were kept for it.
+
+    Raises:
+        PhotobustError: The run's network is not there, or is another one than that of its points.
+    """
+    from core.errors import PhotobustError
     from core.lifting.dense_landmarks import DenseModel
     from core.runtime.backend import DENSE_NAME
-    from core.runtime.weights import model_arrays
+    from core.runtime.weights import file_sha256, model_arrays, safetensors_metadata
     from core.training.data.shards import require_shards
     from core.training.dense.lifting import train_dense_lifter
     from core.training.dense.trainer import MODEL_NAME
 
-    require_checkpoints([args.run / "models" / DENSE_NAME], "dense_network.py export")
-    with model_arrays(args.run / CHECKPOINT_FOLDER / MODEL_NAME) as arrays:
+    network, points = args.run / "models" / DENSE_NAME, args.run / CHECKPOINT_FOLDER / MODEL_NAME
+    require_checkpoints([points], "dense_network.py train")
+    require_checkpoints([network], "dense_network.py export")
+    if safetensors_metadata(network).get(POINTS_FACT) != file_sha256(points):
+        raise PhotobustError(f"{network} was not trained with {points}. Run `dense_network.py export` first.")
+    with model_arrays(points) as arrays:
         model = DenseModel(arrays["mean"], arrays["basis"])
     held_out = require_shards(data_paths(args).shards, "eval")
     for line in train_dense_lifter(lifter_paths(args), model, training_shards(args)[1], held_out):

@@ -240,15 +240,15 @@ class Steps:
                 (self.stamps / "lifter.json",),
                 (self.lifter,),
             ),
-            *(self.dense_steps(*self.scale.dense) if self.scale.dense[0] else []),
             self._pictures("shards-shading", "further", count, (*SHADING_MIX, *options), shading),
             Step(
                 "shading",
                 "fit the model of shading to pictures that the lifter has not seen",
                 self._train("shading"),
-                (self.stamps / ("dense-lifter.json" if self.scale.dense[0] else "cascade.json"), *shading),
+                (self.stamps / "cascade.json", *shading),
                 (self.models / "face_shading.npz",),
             ),
+            *(self.dense_steps(*self.scale.dense) if self.scale.dense[0] else []),
         ]
 
     def dense_steps(self, shards: int, hours: float) -> list[Step]:
@@ -303,7 +303,7 @@ class Steps:
                 "network",
                 f"train the volume network for {self.hours:g} hours",
                 self._train("network", "--hours", str(self.hours), *self.scale.network, *start),
-                (self.stamps / "shading.json",),
+                (self.stamps / ("dense-lifter.json" if self.scale.dense[0] else "shading.json"),),
                 (self.run / "network" / "checkpoint.pt",),
             ),
             Step(

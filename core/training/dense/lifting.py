@@ -50,7 +50,7 @@ def dense_stage_data(paths: DataPaths, model: DenseModel, shard_path: Path) -> S
     """
     torch.set_num_threads(1)
     heads, mirror = HeadSource.from_paths(paths), Mirror.load(paths.models)
-    lifter = LandmarkLifter.from_pretrained(paths.models, heads.template, shaded=False)
+    lifter = LandmarkLifter.from_pretrained(paths.models, heads.template, shaded=False, dense=False)
     nothing = Stage.of_nothing(COMPONENTS + len(lifter.weights["basis"]), len(lifter.weights["output_mean"]))
     dense = DenseLandmarks(load_dense_backend(paths.models), lifter.point_model, model, nothing)
     shard = Shard(shard_path)
@@ -118,11 +118,10 @@ def train_dense_lifter(
     """
     from safetensors.numpy import load_file, save_file
 
-    (paths.models / DENSE_LIFTER_NAME).unlink(missing_ok=True)
     with ProcessPoolExecutor(processes) as pool:
         work = partial(dense_stage_data, paths, model)
         fitted, tested = (StageData.joined(list(pool.map(work, part))) for part in (train, held))
-    lifter = LandmarkLifter.from_pretrained(paths.models, shaded=False)
+    lifter = LandmarkLifter.from_pretrained(paths.models, shaded=False, dense=False)
     yield f"{len(fitted.z)} pairs"
     yield score("stages", tested.z, tested, lifter)
     stage = fit_dense_stage(fitted)

@@ -79,7 +79,7 @@ def lifted_faces(paths: DataPaths, shard_path: Path, training: bool) -> LiftedFa
     """
     torch.set_num_threads(1)
     heads, mirror = HeadSource.from_paths(paths), Mirror.load(paths.models)
-    lifter = LandmarkLifter.from_pretrained(paths.models, heads.template, shaded=False)
+    lifter = LandmarkLifter.from_pretrained(paths.models, heads.template, shaded=False, dense=False)
     shard = Shard(shard_path)
     rng = np.random.default_rng(int(shard_path.stem[-5:])) if training else None
     rows = [observation_of(shard.sample(i), heads, lifter, mirror, rng) for i in range(len(shard))]

@@ -29,7 +29,8 @@ REGRESSIONS = (PROFILE_FILE_NAME, DENSE_LIFTER_NAME)
 def prepare_candidate(models: Path, candidate: Path) -> None:
     """Copy the files of a models folder that a run's folder lacks, so that training can replace any of them.
 
-    What was fitted to the lifter that ships is left out where the run has a lifter of its own.
+    What was fitted to the lifter that ships, or to its network for dense landmarks, is left out where the run
+    has one of its own.
 
     Args:
         models: the models that ship.
@@ -39,7 +40,9 @@ def prepare_candidate(models: Path, candidate: Path) -> None:
     for path in sorted(models.iterdir()):
         if not path.is_file() or (candidate / path.name).exists():
             continue
-        if path.name not in REGRESSIONS or not _has_other(candidate, models, LIFTER_NAME):
+        fitted_to = [LIFTER_NAME] if path.name in REGRESSIONS else []
+        fitted_to += [DENSE_NAME] if path.name == DENSE_LIFTER_NAME else []
+        if not any(_has_other(candidate, models, name) for name in fitted_to):
             copy_file(path, candidate / path.name)
 
 
@@ -54,6 +57,8 @@ def promote(candidate: Path, models: Path) -> list[str]:
     names = [name for name in TRAINED_FILES if (candidate / name).is_file()]
     if waits_for_profile_network(candidate, models):
         names.remove(PROFILE_FILE_NAME)
+    if DENSE_LIFTER_NAME not in names:  # it belongs to one network
+        names = [name for name in names if name not in (DENSE_NAME, DENSE_ONNX_NAME)]
     if _has_other(candidate, models, LIFTER_NAME):
         for name in set(REGRESSIONS) - set(names):
             (models / name).unlink(missing_ok=True)

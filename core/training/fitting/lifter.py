@@ -19,7 +19,6 @@ from ...geometry.pose import WeakPerspectivePose, fit_pose, umeyama
 from ...lifting.lifter import (
     FILE_NAME,
     POSE_OUTPUTS,
-    PROFILE_FILE_NAME,
     LandmarkLifter,
     landmark_features,
 )
@@ -32,6 +31,7 @@ from ..face_models.mesh_landmarks import face_mesh_triangles
 from ..files import written_atomically
 from ..paths import DataPaths
 from ..synthesis.sample import Sample
+from .candidate import REGRESSIONS
 
 #: How much a MakeHuman head counts beside one of ICT-FaceKit's, whose statistics come from scans of people.
 MAKEHUMAN_WEIGHT = 0.15
@@ -369,7 +369,7 @@ def lifter_weights(
 
 
 def write_lifter(models: Path, weights: dict[str, np.ndarray], facts: dict[str, str]) -> None:
-    """Write a lifter, and remove the regressions for faces from the side, which belonged to the one before.
+    """Write a lifter, and remove the regressions that were fitted to the one before.
 
     Args:
         models: folder that it is written to.
@@ -378,7 +378,8 @@ def write_lifter(models: Path, weights: dict[str, np.ndarray], facts: dict[str, 
     """
     from safetensors.numpy import save_file
 
-    (models / PROFILE_FILE_NAME).unlink(missing_ok=True)
+    for name in REGRESSIONS:
+        (models / name).unlink(missing_ok=True)
     with written_atomically(models / FILE_NAME) as temporary:
         save_file(weights, temporary, facts)
 

@@ -77,7 +77,7 @@ def train_shading(paths: DataPaths, shards: Path, file: Path) -> Iterator[str]:
     """
     require_shards(shards, "train")
     heads = HeadSource.from_paths(paths)
-    lifter = LandmarkLifter.from_pretrained(file.parent, heads.template, shaded=False)
+    lifter = LandmarkLifter.from_pretrained(file.parent, heads.template, shaded=False, dense=False)
     pairs = shading_pairs(lifter, heads, read_samples(shards, "train"))
     yield f"{len(pairs.errors)} pictures"
     write_arrays(file, fit_shading(pairs, lifter))

@@ -1,8 +1,12 @@
 """The command line of the training of dense landmarks."""
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from core.errors import PhotobustError
+from core.runtime.backend import DENSE_NAME
+from core.runtime.weights import file_sha256
 from scripts.training import dense_network
 
 
@@ -16,8 +20,8 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
     [
         ("faces", "no pictures of the split 'train'"),
         ("train", r"dense_network\.py faces"),
-        ("export", r"checkpoint\.pt.*dense_network\.py train"),
-        ("lifter", r"dense_network\.safetensors.*dense_network\.py export"),
+        ("export", r"points\.npz.*dense_network\.py train"),
+        ("lifter", r"points\.npz.*dense_network\.py train"),
     ],
 )
 def test_what_a_step_lacks_is_named(monkeypatch, tmp_path, what, missing):
@@ -44,21 +48,13 @@ def test_the_regression_gets_pictures_that_the_network_does_not(monkeypatch, tmp
     monkeypatch.setattr(
         f"{lifting}.train_dense_lifter", lambda paths, model, train, held: fitted.extend(train) or []
     )
-    monkeypatch.setattr("scripts.training.dense_network.require_checkpoints", lambda paths, program: None)
-    monkeypatch.setattr("core.runtime.weights.model_arrays", FakeArrays)
+    points = tmp_path / "run" / "dense" / "points.npz"
+    points.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(points, mean=np.zeros(3), basis=np.zeros((2, 3)))
+    with pytest.raises(PhotobustError, match=r"was not trained with.*dense_network\.py export"):
+        run(monkeypatch, "lifter", *options)  # that which ships was put there
+    network = tmp_path / "run" / "models" / DENSE_NAME
+    save_file({"x": np.zeros(1)}, network, {dense_network.POINTS_FACT: file_sha256(points)})
     run(monkeypatch, "lifter", *options)
     names = [path.name for path in fitted]
     assert sorted([*names, *lifted]) == [f"train_{k:05d}.npz" for k in range(12)]
-
-
-class FakeArrays:
-    """Arrays of a file that is not there."""
-
-    def __init__(self, path) -> None:
-        self.path = path
-
-    def __enter__(self):
-        return {"mean": None, "basis": None}
-
-    def __exit__(self, *error) -> None:
-        pass

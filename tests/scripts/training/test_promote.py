@@ -3,13 +3,15 @@
 import json
 import sys
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import PhotobustError
+from core.lifting.dense_landmarks import DENSE_LIFTER_NAME
 from core.lifting.lifter import FILE_NAME, PROFILE_FILE_NAME, LandmarkLifter
-from core.runtime.backend import FEATURES_ONNX_NAME, PROFILE_NAME
+from core.runtime.backend import DENSE_NAME, FEATURES_ONNX_NAME, PROFILE_NAME
 from core.runtime.weights import safetensors_arrays
 from core.training.evaluation import comparison
 from core.training.evaluation.comparison import TOLERANCE_MM, ModelErrors, is_better
@@ -169,3 +171,17 @@ def test_a_run_with_another_lifter_can_be_used_at_every_step(tmp_path):
     assert LandmarkLifter.from_pretrained(shipped, backend="onnx").profile is not None
     with pytest.raises(PhotobustError, match=r"another lifter.*promote the run's lifter first"):
         require_regressions(shipped, run)
+
+
+def test_a_new_lifter_or_network_leaves_no_regression_of_another(folders):
+    models, run = folders
+    prepare_candidate(models, run / "models")
+    (run / "models" / DENSE_LIFTER_NAME).unlink()  # as after exporting a network
+    (run / "models" / FILE_NAME).write_text("old")
+    prepare_candidate(models, run / "models")
+    assert not (run / "models" / DENSE_LIFTER_NAME).exists()
+    # Without its regression a network does not take the place of the one that ships.
+    candidate.promote(run / "models", models)
+    assert (models / DENSE_NAME).read_text() == (models / DENSE_LIFTER_NAME).read_text() == "old"
+    write_lifter(run / "models", {"x": np.zeros(1)}, {})
+    assert not any((run / "models" / name).exists() for name in candidate.REGRESSIONS)
