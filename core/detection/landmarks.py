@@ -49,7 +49,8 @@ class DetectedFaces(list[FaceLandmarks]):
     """The faces of a photo, largest first.
 
     omitted: how many further, smaller ones were found but left out, as they were more than asked for. The
-        photo may show more: once there are enough, smaller ones are not searched for.
+        photo may show more: if one alone was asked for, or a large one was found, no others are searched for
+        in tiles.
     """
 
     def __init__(self, faces: Iterable[FaceLandmarks] = (), omitted: int = 0) -> None:

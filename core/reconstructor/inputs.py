@@ -159,7 +159,7 @@ def usable_faces(
 
 
 def omitted_message(count: int) -> str:
-    """What to tell about faces that were more than asked for: after enough, no others are searched for."""
+    """What to tell about faces that were more than asked for; smaller ones may not have been searched for."""
     faces = "1 further, smaller face is" if count == 1 else f"{count} further, smaller faces are"
     return f"at least {faces} left out: allow more with --max-faces"
 
