@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from ..detection.face_encoder import FaceNetwork
 from ..runtime.weights import load_for_inference
-from .dense_landmarks import COMPONENTS, DENSE_SIZE
+from .dense_window import DENSE_SIZE
 
+#: Components of the linear model of points.
+COMPONENTS = 96
 #: Width of the layers between the encoder's last map and the results.
 HIDDEN = 384
 #: Fraction of the encoder's last map that training leaves out at random.
@@ -19,8 +21,8 @@ DROPOUT = 0.15
 
 
 class DenseNetwork(nn.Module):
-    """(B, 3, 160, 160) RGB in 0..1, in the frame of `dense_frame` -> weights of the points' components
-    (B, 96), and normalized coefficients of the shape (B, K).
+    """(B, 3, 160, 160) RGB in 0..1, in the frame of `dense_window.dense_frame` ->
+    weights of the points' components (B, 96), and normalized coefficients of the shape (B, K).
     """
 
     def __init__(self, coefficients: int = 100) -> None:

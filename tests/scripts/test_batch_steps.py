@@ -9,7 +9,7 @@ FULL = ("--turntable", "4", "--render", "front,side", "--export", "fbx")
 NAMES = ("a.jpg", "two.jpg")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # a worker may come back to this module
 def finished(lasting_fake_batch):
     """(folder of NAMES, folder of what was made of them with FULL); for all to read."""
     folder = lasting_fake_batch.folder / "photos"

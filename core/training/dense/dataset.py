@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import PhotobustError
 from ...geometry.frames import AffineFrame, compose_affine
-from ...lifting.dense_landmarks import (
+from ...lifting.dense_window import (
     DENSE_CENTER,
     DENSE_SIZE,
     cut_window,

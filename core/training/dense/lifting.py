@@ -13,12 +13,12 @@ import torch
 
 from ...lifting.cascade import Stage
 from ...lifting.dense_landmarks import (
-    COMPONENTS,
     DENSE_LIFTER_NAME,
     DenseLandmarks,
     DenseModel,
     load_dense_backend,
 )
+from ...lifting.dense_network import COMPONENTS
 from ...lifting.lifter import CROPS, FILE_NAME, POSE_OUTPUTS, LandmarkLifter
 from ...lifting.shading import FITTED_TO, lifter_fingerprint
 from ...template.symmetry import Mirror

@@ -11,8 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ...detection.face_encoder import load_face_network
-from ...lifting.dense_landmarks import COMPONENTS
-from ...lifting.dense_network import DenseNetwork
+from ...lifting.dense_network import COMPONENTS, DenseNetwork
 from ..files import write_arrays
 from ..fitting.run import RunConfig, TrainingRun, pretrained_groups
 from .dataset import Batch, DenseDataset

@@ -19,8 +19,8 @@ from ...detection.profile_network import load_profile_network
 from ...geometry.frames import VOLUME_SHAPE
 from ...hair.block import BLOCK, CHANNELS
 from ...hair.network import load_network as load_hair_network
-from ...lifting.dense_landmarks import DENSE_SIZE
 from ...lifting.dense_network import load_dense_network
+from ...lifting.dense_window import DENSE_SIZE
 from ...runtime.backend import (
     DENSE_NAME,
     DENSE_ONNX_NAME,

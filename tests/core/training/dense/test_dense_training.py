@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from core.errors import PhotobustError
-from core.lifting.dense_landmarks import COMPONENTS, DENSE_CENTER, DENSE_PX_PER_CM, DENSE_SIZE, dense_frame
-from core.lifting.dense_network import DenseNetwork
+from core.lifting.dense_network import COMPONENTS, DenseNetwork
+from core.lifting.dense_window import DENSE_CENTER, DENSE_PX_PER_CM, DENSE_SIZE, dense_frame
 from core.runtime.backend import FEATURES_NAME
 from core.training.data.shards import write_shard
 from core.training.dense import lifting
