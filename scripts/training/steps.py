@@ -298,12 +298,13 @@ class Steps:
     def volume_steps(self) -> list[Step]:
         """The volume network."""
         start = ("--start", str(self.start)) if self.start else ()
+        lifted = ("shading", "dense-lifter") if self.scale.dense[0] else ("shading",)
         return [
             Step(
                 "network",
                 f"train the volume network for {self.hours:g} hours",
                 self._train("network", "--hours", str(self.hours), *self.scale.network, *start),
-                (self.stamps / ("dense-lifter.json" if self.scale.dense[0] else "shading.json"),),
+                tuple(self.stamps / f"{name}.json" for name in lifted),
                 (self.run / "network" / "checkpoint.pt",),
             ),
             Step(
