@@ -16,7 +16,7 @@ import numpy as np
 
 from ..geometry.frames import AffineFrame, compose_affine, upright_map
 from ..geometry.reflection import load_landmark_symmetry
-from ..image.crop import cut_crop
+from ..image.crop import cut_crop, network_input
 from ..runtime.backend import PROFILE_NAME, PROFILE_ONNX_NAME, choose_backend
 from .landmarks import FaceLandmarks, distance, is_plausible, overlap
 from .mediapipe_topology import CHIN, FOREHEAD, LEFT_EYE_OUTER, RIGHT_EYE_OUTER
@@ -98,7 +98,7 @@ class TorchProfileModel:
         import torch
 
         with torch.inference_mode():
-            points, logit = self._network(torch.from_numpy(_as_input(picture)))
+            points, logit = self._network(torch.from_numpy(network_input(picture)))
         return points[0].numpy(), float(logit[0])
 
 
@@ -114,7 +114,7 @@ class OnnxProfileModel:
 
     def run(self, picture: np.ndarray) -> tuple[np.ndarray, float]:
         """See `ProfileModel.run`."""
-        points, logit = self._session.run_all(picture=_as_input(picture))
+        points, logit = self._session.run_all(picture=network_input(picture))
         return points[0], float(logit[0])
 
 
@@ -431,8 +431,3 @@ def _centers(length: float, side: float, step: float = WINDOW_STEP) -> np.ndarra
         return np.array([(length - 1) / 2])
     count = int(np.ceil(free / (step * side))) + 1
     return np.linspace(side / 2, length - side / 2, count) - 0.5
-
-
-def _as_input(picture: np.ndarray) -> np.ndarray:
-    """(128, 128, 3) uint8 as the network takes it: (1, 3, 128, 128) float32, 0..1."""
-    return np.ascontiguousarray(picture.transpose(2, 0, 1)[None], np.float32) / np.float32(255)

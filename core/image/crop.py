@@ -29,18 +29,19 @@ class CropVariation:
     right: float = 0.0
     down: float = 0.0
 
-    def of(self, frame: AffineFrame) -> AffineFrame:
+    def of(self, frame: AffineFrame, center: float = CROP_CENTER) -> AffineFrame:
         """A frame varied about the middle of its crop.
 
         Args:
             frame: As landmarks give it.
+            center: Of the crop, both ways, pixels.
 
         Returns:
             The varied frame, photo -> crop.
         """
         cosine, sine = self.scale * np.cos(self.turn), self.scale * np.sin(self.turn)
         linear = np.array([[cosine, -sine], [sine, cosine]])
-        middle = np.full(2, CROP_CENTER)
+        middle = np.full(2, center)
         offset = middle + np.array([self.right, self.down]) - linear @ middle
         return AffineFrame(compose_affine(np.column_stack([linear, offset]), frame.matrix))
 
@@ -91,6 +92,18 @@ def cut_crop(
     return cv2.warpAffine(
         np.ascontiguousarray(region), matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE
     )
+
+
+def network_input(picture: np.ndarray) -> np.ndarray:
+    """A picture as networks take it.
+
+    Args:
+        picture: (H, W, 3) uint8, RGB.
+
+    Returns:
+        (1, 3, H, W) float32, 0..1.
+    """
+    return np.ascontiguousarray(picture.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
 
 
 def face_frame(points: np.ndarray, pose: WeakPerspectivePose) -> AffineFrame:

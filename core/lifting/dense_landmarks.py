@@ -17,6 +17,7 @@ import numpy as np
 from ..errors import ModelError
 from ..geometry.frames import Camera
 from ..geometry.pose import WeakPerspectivePose
+from ..image.crop import network_input
 from ..runtime.backend import DENSE_NAME, DENSE_ONNX_NAME, choose_backend
 from ..runtime.weights import safetensors_arrays
 from ..template.template import HeadTemplate
@@ -122,7 +123,7 @@ class TorchDense:
         import torch
 
         with torch.inference_mode():
-            components, shape = self._network(torch.from_numpy(_as_input(picture)))
+            components, shape = self._network(torch.from_numpy(network_input(picture)))
         return components[0].numpy(), shape[0].numpy()
 
 
@@ -138,7 +139,7 @@ class OnnxDense:
 
     def run(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `DenseBackend.run`."""
-        components, shape = self._session.run_all(picture=_as_input(picture))
+        components, shape = self._session.run_all(picture=network_input(picture))
         return components[0], shape[0]
 
 
@@ -151,11 +152,6 @@ def load_dense_backend(models_dir: Path, backend: str | None = None) -> DenseBac
     if choose_backend(models_dir, backend) == "torch":
         return TorchDense(Path(models_dir) / DENSE_NAME)
     return OnnxDense(Path(models_dir) / DENSE_ONNX_NAME)
-
-
-def _as_input(picture: np.ndarray) -> np.ndarray:
-    """(160, 160, 3) uint8 -> (1, 3, 160, 160) float32, 0..1."""
-    return np.ascontiguousarray(picture.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
 
 
 @dataclass(frozen=True)
@@ -179,13 +175,11 @@ class DenseLandmarks:
 
     Attributes:
         network: The network.
-        points: Of heads.
         model: Of points in the window.
         stage: The regression.
     """
 
     network: DenseBackend
-    points: PointModel
     model: DenseModel
     stage: Stage
 
@@ -221,13 +215,12 @@ class DenseLandmarks:
 
 
 def load_dense_landmarks(
-    models_dir: Path, points: PointModel, fingerprint: np.ndarray, backend: str | None = None
+    models_dir: Path, fingerprint: np.ndarray, backend: str | None = None
 ) -> DenseLandmarks | None:
     """The dense landmarks of a folder of models.
 
     Args:
         models_dir: The folder.
-        points: Of the lifter's heads.
         fingerprint: (32,) uint8, of the lifter.
         backend: See `core.runtime.backend.choose_backend`.
 
@@ -247,4 +240,4 @@ def load_dense_landmarks(
         )
     weights = {name: np.asarray(value, np.float32) for name, value in arrays.items()}
     model = DenseModel(weights["points_mean"], weights["points_basis"])
-    return DenseLandmarks(load_dense_backend(models_dir, backend), points, model, Stage.read(weights, 1))
+    return DenseLandmarks(load_dense_backend(models_dir, backend), model, Stage.read(weights, 1))

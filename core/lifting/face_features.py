@@ -13,7 +13,7 @@ import numpy as np
 
 from ..geometry.frames import CROP_SIZE, AffineFrame, compose_affine
 from ..geometry.pose import WeakPerspectivePose
-from ..image.crop import UNVARIED, CropVariation, cut_crop, face_frame
+from ..image.crop import UNVARIED, CropVariation, cut_crop, face_frame, network_input
 from ..runtime.backend import FEATURES_NAME, FEATURES_ONNX_NAME, choose_backend
 
 #: Channels of the maps at 96, 48 and 24 pixels, which are sampled at points.
@@ -103,7 +103,8 @@ class TorchFeatures:
 
         with torch.inference_mode():
             return [
-                maps[0].contiguous().numpy() for maps in self._network(torch.from_numpy(as_input(picture)))
+                maps[0].contiguous().numpy()
+                for maps in self._network(torch.from_numpy(network_input(picture)))
             ]
 
     def release_memory(self) -> None:
@@ -121,23 +122,11 @@ class OnnxFeatures:
 
     def run(self, picture: np.ndarray) -> Sequence[np.ndarray]:
         """See `FeatureNetwork.run`."""
-        return [maps[0] for maps in self._session.run_all(picture=as_input(picture))]
+        return [maps[0] for maps in self._session.run_all(picture=network_input(picture))]
 
     def release_memory(self) -> None:
         """See `FeatureNetwork.release_memory`; the other networks' memory, too, since they share it."""
         self._session.release_memory()
-
-
-def as_input(picture: np.ndarray) -> np.ndarray:
-    """A picture as the network takes it.
-
-    Args:
-        picture: (192, 192, 3) uint8, RGB.
-
-    Returns:
-        (1, 3, 192, 192) float32, 0..1.
-    """
-    return np.ascontiguousarray(picture.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
 
 
 def load_feature_network(models_dir: Path, backend: str | None = None) -> FeatureNetwork:

@@ -214,8 +214,7 @@ class LandmarkLifter:
         profile = load_profile_weights(models_dir, weights) if network else None
         lifter = cls(weights, template, network, mirror, shading, profile)
         if network and dense:
-            fingerprint = lifter_fingerprint(weights)
-            lifter.dense = load_dense_landmarks(models_dir, lifter.point_model, fingerprint, backend)
+            lifter.dense = load_dense_landmarks(models_dir, lifter_fingerprint(weights), backend)
         return lifter
 
     def regress(self, x: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from ..geometry.frames import HEAD_CENTER, Camera, HeadPose
-from ..image.crop import cut_crop
+from ..image.crop import cut_crop, network_input
 from ..runtime.backend import SEGMENTATION_NAME, SEGMENTATION_ONNX_NAME, choose_backend
 from .attached import without_detached
 from .segments import SEGMENT_SIZE, Segmentation, segment_frame
@@ -75,7 +75,7 @@ def network_inputs(picture: np.ndarray, direction: np.ndarray) -> tuple[np.ndarr
     Returns:
         (1, 3, 256, 256) float32 in 0..1, and (1, 3) float32.
     """
-    image = np.ascontiguousarray(picture.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
+    image = network_input(picture)
     return image, np.asarray(direction, np.float32)[None]
 
 

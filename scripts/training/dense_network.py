@@ -57,20 +57,20 @@ def training_shards(args: argparse.Namespace) -> tuple[list[Path], list[Path]]:
     return [path for path in shards if path not in kept], kept
 
 
-def faces_folder(args: argparse.Namespace) -> Path:
-    """Folder of the lifted faces: another lifter lifts them anew."""
+def faces_folder(run: Path, models: Path) -> Path:
+    """Folder of the faces that the lifter of a folder of models has lifted: another one lifts them anew."""
     from core.lifting.lifter import FILE_NAME
     from core.runtime.weights import file_sha256
 
-    version = file_sha256(lifter_paths(args).models / FILE_NAME)[:12]
-    return Path(args.run / CHECKPOINT_FOLDER / f"faces_{version}")
+    return run / CHECKPOINT_FOLDER / f"faces_{file_sha256(models / FILE_NAME)[:12]}"
 
 
 def faces(args: argparse.Namespace) -> None:
     """Lift the heads of the shards whose file is not there."""
     from core.training.dense.observations import lifted_faces, write_lifted_faces
 
-    paths, folder = lifter_paths(args), faces_folder(args)
+    paths = lifter_paths(args)
+    folder = faces_folder(args.run, paths.models)
     for shard in training_shards(args)[0]:
         path = folder / shard.name
         if not path.is_file():
@@ -90,7 +90,7 @@ def train(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     paths = lifter_paths(args)
     lifter = LandmarkLifter.from_pretrained(paths.models, shaded=False, dense=False)
-    dataset = DenseDataset(sorted(faces_folder(args).glob("train_*.npz")), lifter)
+    dataset = DenseDataset(sorted(faces_folder(args.run, paths.models).glob("train_*.npz")), lifter)
     config = DenseConfig(hours=args.hours)
     DenseTrainer(args.run / CHECKPOINT_FOLDER, config, paths.models / FEATURES_NAME, dataset).run()
 

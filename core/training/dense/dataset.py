@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 
 from ...errors import PhotobustError
-from ...geometry.frames import AffineFrame, compose_affine
+from ...geometry.frames import AffineFrame
+from ...image.crop import CropVariation
 from ...lifting.dense_window import (
     DENSE_CENTER,
     DENSE_SIZE,
@@ -135,10 +136,8 @@ class DenseDataset:
 def varied(window: AffineFrame, rng: np.random.Generator) -> AffineFrame:
     """A window of another size, turned and moved a little."""
     scale, turn = np.exp(rng.normal(0, SCALE_DEVIATION)), rng.normal(0, TURN_DEVIATION)
-    linear = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    middle = np.full(2, DENSE_CENTER)
-    offset = middle + DENSE_SIZE * rng.normal(0, SHIFT_DEVIATION, 2) - linear @ middle
-    return AffineFrame(compose_affine(np.column_stack([linear, offset]), window.matrix))
+    right, down = DENSE_SIZE * rng.normal(0, SHIFT_DEVIATION, 2)
+    return CropVariation(scale, turn, right, down).of(window, DENSE_CENTER)
 
 
 def with_other_tones(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:

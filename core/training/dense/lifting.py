@@ -25,9 +25,9 @@ from ...template.symmetry import Mirror
 from ..data.shards import Shard
 from ..face_models.heads import HeadSource
 from ..files import written_atomically
-from ..fitting.cascade import StageData, observation_of, score, weighted_mean
+from ..fitting.cascade import StageData, observation_of, score, true_outputs, weighted_mean
+from ..fitting.lifter import fit_ridge
 from ..paths import DataPaths
-from .observations import true_outputs
 
 #: Penalties of the ridge regression on normalized inputs, for the pose and for the shape.
 POSE_PENALTY = 0.02
@@ -52,7 +52,7 @@ def dense_stage_data(paths: DataPaths, model: DenseModel, shard_path: Path) -> S
     heads, mirror = HeadSource.from_paths(paths), Mirror.load(paths.models)
     lifter = LandmarkLifter.from_pretrained(paths.models, heads.template, shaded=False, dense=False)
     nothing = Stage.of_nothing(COMPONENTS + len(lifter.weights["basis"]), len(lifter.weights["output_mean"]))
-    dense = DenseLandmarks(load_dense_backend(paths.models), lifter.point_model, model, nothing)
+    dense = DenseLandmarks(load_dense_backend(paths.models), model, nothing)
     shard = Shard(shard_path)
     rows = [observation_of(shard.sample(i), heads, lifter, mirror, None) for i in range(len(shard))]
     inputs, lifted = [], []
@@ -81,23 +81,20 @@ def fit_dense_stage(train: StageData) -> dict[str, np.ndarray]:
         Its weights by name, float32.
     """
     kept = np.square(train.truth - train.z).sum(1) < WRONGLY_LIFTED
-    inputs, weight = train.inputs[kept].astype(np.float64), train.weight[kept].astype(np.float64)
-    residual = (train.truth - train.z)[kept].astype(np.float64)
+    inputs, weight = train.inputs[kept], train.weight[kept]
+    residual = (train.truth - train.z)[kept]
     mean = weighted_mean(inputs, weight)
     scale = np.sqrt(weighted_mean(inputs, weight, mean)) + 1e-6
-    bias = np.average(residual, axis=0, weights=weight)
     x = (inputs - mean) / scale
-    gram = x.T @ (x * weight[:, None]) / weight.sum()
-    moment = x.T @ ((residual - bias) * weight[:, None]) / weight.sum()
-    pose, shape = slice(POSE_OUTPUTS), slice(POSE_OUTPUTS, None)
-    solution = np.concatenate(
-        [
-            np.linalg.solve(gram + penalty * np.eye(len(gram)), moment[:, part])
-            for part, penalty in ((pose, POSE_PENALTY), (shape, SHAPE_PENALTY))
-        ],
-        1,
-    )
-    stage = {"mean": mean, "scale": scale, "weight": solution.T, "bias": bias}
+    parts = [
+        fit_ridge(x, residual[:, part], weight, penalty)
+        for part, penalty in (
+            (slice(POSE_OUTPUTS), POSE_PENALTY),
+            (slice(POSE_OUTPUTS, None), SHAPE_PENALTY),
+        )
+    ]
+    matrix, bias = (np.concatenate(column) for column in zip(*parts, strict=True))
+    stage = {"mean": mean, "scale": scale, "weight": matrix, "bias": bias}
     return {name: np.ascontiguousarray(value, np.float32) for name, value in stage.items()}
 
 

@@ -1,6 +1,5 @@
 """Rendered heads as the lifter sees them, kept on disk: their crops, lifted heads, and true ones."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from ...template.symmetry import Mirror
 from ..data.shards import Shard
 from ..face_models.heads import HeadSource
 from ..files import write_arrays
-from ..fitting.cascade import Observation, basis_of, observation_of
+from ..fitting.cascade import observation_of, true_outputs
 from ..paths import DataPaths
 
 
@@ -103,12 +102,6 @@ def lifted_faces(paths: DataPaths, shard_path: Path, training: bool) -> LiftedFa
         np.array([row.weight for row in rows], np.float32),
         np.array([row.sample.scene.pose.angles[0] for row in rows], np.float32),
     )
-
-
-def true_outputs(lifter: LandmarkLifter, rows: Sequence[Observation]) -> np.ndarray:
-    """(N, 6 + K) float32, the normalized outputs that lifting should give."""
-    shapes = basis_of(lifter).coefficients(np.stack([row.head for row in rows]))
-    return lifter.normalized_outputs(np.concatenate([np.stack([row.correction for row in rows]), shapes], 1))
 
 
 def write_lifted_faces(path: Path, faces: LiftedFaces) -> None:

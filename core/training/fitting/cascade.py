@@ -120,7 +120,6 @@ def stage_data(paths: DataPaths, lifter_weights: dict[str, np.ndarray], job: Sta
     heads, network = HeadSource.from_paths(paths), load_feature_network(paths.models)
     lifter = LandmarkLifter(lifter_weights, heads.template, network)
     mirror = Mirror.load(paths.models)
-    basis = basis_of(lifter)
     parts: list[StageData] = []
     for number, path in enumerate(job.shards):
         shard, rng = Shard(path), np.random.default_rng(int(path.stem[-5:]))
@@ -130,13 +129,11 @@ def stage_data(paths: DataPaths, lifter_weights: dict[str, np.ndarray], job: Sta
         ]
         if job.outputs is not None:
             rows = [replace(row, z=z) for row, z in zip(rows, job.outputs[number], strict=True)]
-        shapes = basis.coefficients(np.stack([row.head for row in rows]))
-        corrections = np.stack([row.correction for row in rows])
         parts.append(
             StageData(
                 np.stack([row.input(lifter) for row in rows]),
                 np.stack([row.z for row in rows]).astype(np.float32),
-                lifter.normalized_outputs(np.concatenate([corrections, shapes], 1)),
+                true_outputs(lifter, rows),
                 np.array([row.sample.scene.pose.angles[0] for row in rows], np.float32),
                 np.array([row.weight for row in rows], np.float32),
             )
@@ -200,6 +197,13 @@ def observation_of(
     correction = pose_correction(pose, WeakPerspectivePose.of(scene.pose, scene.camera))
     weight = MAKEHUMAN_WEIGHT if only_fitted else 1.0
     return Observation(sample, points, pose, x, lifter.from_landmarks(x), correction, head, weight)
+
+
+def true_outputs(lifter: LandmarkLifter, rows: Sequence[Observation]) -> np.ndarray:
+    """(N, 6 + K) float32, the normalized outputs that lifting should give."""
+    shapes = basis_of(lifter).coefficients(np.stack([row.head for row in rows]))
+    corrections = np.stack([row.correction for row in rows])
+    return lifter.normalized_outputs(np.concatenate([corrections, shapes], 1))
 
 
 def basis_of(lifter: LandmarkLifter) -> ShapeBasis:

@@ -139,7 +139,7 @@ def test_a_network_that_sees_the_lifted_head_corrects_nothing(lifter, seen):
         *(getattr(dense.stage, n) for n in ("scale", "weight")),
         np.zeros(len(z), np.float32),
     )
-    correction = DenseLandmarks(network, dense.points, dense.model, stage).correction(head, camera, crops)
+    correction = DenseLandmarks(network, dense.model, stage).correction(head, camera, crops)
     np.testing.assert_allclose(correction, 0, atol=1e-4)
     # Each crop is looked at; all windows show the same.
     first, *others = (one.astype(float) for one in network.pictures)
@@ -159,7 +159,7 @@ def test_what_the_network_sees_moves_the_head(lifter, seen):
     moved = []
     for right in (0.0, 0.3):
         network = SeesExactly(dense.model.weights(placed + np.array([right, 0, 0], np.float32)), shape)
-        z = DenseLandmarks(network, dense.points, dense.model, dense.stage).correction(head, camera, crops)
+        z = DenseLandmarks(network, dense.model, dense.stage).correction(head, camera, crops)
         moved.append(lifter.outputs(z)[3])
     assert 0.02 * 0.003 < moved[1] - moved[0] < 1.2 * 0.003
 
@@ -188,15 +188,15 @@ def test_heads_are_lifted_by_it(astronaut, detector, lifter):
     assert all(head.follows(face.points) for head in heads)
 
 
-def test_files_of_another_lifter_or_damaged_ones_are_refused(tmp_path, lifter):
+def test_files_of_another_lifter_or_damaged_ones_are_refused(tmp_path):
     arrays = safetensors_arrays(MODELS / DENSE_LIFTER_NAME)
-    points, fingerprint = lifter.point_model, arrays["fitted_to"]
-    assert load_dense_landmarks(tmp_path, points, fingerprint) is None
+    fingerprint = arrays["fitted_to"]
+    assert load_dense_landmarks(tmp_path, fingerprint) is None
     shutil.copy(MODELS / DENSE_LIFTER_NAME, tmp_path)
     with pytest.raises(ModelError, match="belongs to another version of the lifter"):
-        load_dense_landmarks(tmp_path, points, np.zeros(32, np.uint8))
+        load_dense_landmarks(tmp_path, np.zeros(32, np.uint8))
     with pytest.raises(ModelError, match=r"dense_network\.onnx is missing"):
-        load_dense_landmarks(tmp_path, points, fingerprint, "onnx")
+        load_dense_landmarks(tmp_path, fingerprint, "onnx")
     (tmp_path / DENSE_LIFTER_NAME).write_bytes(b"no arrays")
     with pytest.raises(ModelError, match="is damaged"):
-        load_dense_landmarks(tmp_path, points, fingerprint)
+        load_dense_landmarks(tmp_path, fingerprint)
