@@ -15,6 +15,8 @@ JSON_CHUNK = 0x4E4F534A
 BINARY_CHUNK = 0x004E4942
 #: glTF's component types.
 COMPONENTS = {"int8": 5120, "uint8": 5121, "uint16": 5123, "uint32": 5125, "float32": 5126}
+#: The same by numpy's types: their names are put together each time that they are asked for.
+_COMPONENT_OF = {np.dtype(name): component for name, component in COMPONENTS.items()}
 #: Greatest value of an int8, which stands for 1.
 SIGNED_ONE = 127
 #: The same of a uint16.
@@ -97,21 +99,25 @@ class GlbWriter:
         for column in values.reshape(len(values), -1).T:
             nonzero |= column != 0
         index = np.flatnonzero(nonzero)
-        index = index.astype(np.uint16 if len(values) <= np.iinfo(np.uint16).max else np.uint32)
+        index = index.astype(np.uint16 if len(values) <= UNSIGNED_ONE else np.uint32)
         row = values.nbytes // len(values)
         if len(index) * (row + index.itemsize) >= len(values) * (row + -row % 4):
             return self.add_array(values, bounds=bounds, normalized=normalized)
-        accessor = _about(values, bounds, normalized)
+        given = values.take(index, 0)
+        # Of the rows that are zero the extent needs one; what is added to zeros is not minus zero.
+        extent = np.zeros((len(given) + 1, *values.shape[1:]), values.dtype)
+        extent[: len(given)] += given
+        accessor = _about(extent, bounds, normalized) | {"count": len(values)}
         if len(index):  # without it, all are zero
             accessor["sparse"] = {
                 "count": len(index),
                 "indices": {
                     "bufferView": self._add_sparse_block(index),
-                    "componentType": COMPONENTS[index.dtype.name],
+                    "componentType": _COMPONENT_OF[index.dtype],
                 },
-                "values": {"bufferView": self._add_sparse_block(values[index])},
+                "values": {"bufferView": self._add_sparse_block(given)},
             }
-        key = json.dumps(accessor)
+        key = repr(accessor)
         if key not in self._sparse_accessors:
             self._sparse_accessors[key] = len(self._accessors)
             self._accessors.append(accessor)
@@ -213,7 +219,7 @@ def to_gltf_frame(vectors: np.ndarray) -> np.ndarray:
 def _about(values: np.ndarray, bounds: bool, normalized: bool) -> dict[str, Any]:
     """What an accessor says of an array (N,) or (N, C), but for where that is."""
     accessor: dict[str, Any] = {
-        "componentType": COMPONENTS[values.dtype.name],
+        "componentType": _COMPONENT_OF[values.dtype],
         "count": len(values),
         "type": SHAPES[values.shape[1:]],
     }

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ..geometry.mesh import lengths, perpendicular_part, shading_normals
+from ..geometry.mesh import (
+    DEGENERATE,
+    corner_sum,
+    lengths,
+    perpendicular_part,
+    shading_normals,
+    triangle_normals,
+)
 from ..template.topology import SKIN, HeadTopology, triangle_corners
 from ..wrapping.skeleton import BONES, Rig
 from ..wrapping.visemes import VISEME_NAMES, compose_visemes
@@ -104,10 +111,10 @@ class MorphTargets:
         offsets = np.concatenate([head.blendshapes, visemes, photo]).astype(np.float32)
         offsets[lengths(offsets) < MIN_OFFSET] = 0
         normals = shading_normals(head.neutral, topology.triangles)
-        turns = np.stack(list(_normal_offsets(head.neutral, offsets, normals, topology.triangles)))
-        turns = signed_bytes(to_gltf_frame(turns))
+        moving = _nonzero(offsets)
+        turns = _turned_normals(head.neutral, offsets, moving, normals, topology.triangles)
         names = [*topology.blendshape_names, *VISEME_NAMES, PHOTO]
-        return cls(names, normals, to_gltf_frame(offsets), turns, _nonzero(offsets), _nonzero(turns))
+        return cls(names, normals, to_gltf_frame(offsets), turns, moving, _nonzero(turns))
 
 
 def _nonzero(vectors: np.ndarray) -> np.ndarray:
@@ -200,8 +207,8 @@ def _primitive(
             "WEIGHTS_0": writer.add_array(head.rig.weights[vertices]),
         }
     moving, turning = (changed[:, vertices].any(1) for changed in (shapes.moving, shapes.turning))
-    moved = _sparse_arrays(writer, lambda k: shapes.offsets[k, vertices], moving, bounds=True)
-    turned = _sparse_arrays(writer, lambda k: shapes.turns[k, vertices], turning, normalized=True)
+    moved = _sparse_arrays(writer, lambda k: shapes.offsets[k].take(vertices, 0), moving, bounds=True)
+    turned = _sparse_arrays(writer, lambda k: shapes.turns[k].take(vertices, 0), turning, normalized=True)
     targets = [
         {"POSITION": position, "NORMAL": normal} for position, normal in zip(moved, turned, strict=True)
     ]
@@ -318,14 +325,41 @@ def _add_facial_hair(
     document["nodes"].append(node)
 
 
-def _normal_offsets(
-    neutral: np.ndarray, offsets: np.ndarray, normals: np.ndarray, triangles: np.ndarray
-) -> Iterator[np.ndarray]:
-    """For each of the offsets (K, V, 3), what it changes of the normals, (V, 3) float32."""
-    for offset in offsets:
-        change = shading_normals(neutral + offset, triangles) - normals
-        change[lengths(change) < MIN_NORMAL_CHANGE] = 0
-        yield change
+def _turned_normals(
+    neutral: np.ndarray, offsets: np.ndarray, moving: np.ndarray, normals: np.ndarray, triangles: np.ndarray
+) -> np.ndarray:
+    """What shapes change of a head's normals.
+
+    Args:
+        neutral: (V, 3) float32 of the head, meters.
+        offsets: (K, V, 3) float32 of the shapes, meters.
+        moving: (K, V) bool, where these are not 0.
+        normals: (V, 3) float32 unit normals of the neutral head.
+        triangles: (T, 3) int.
+
+    Returns:
+        (K, V, 3) int8, glTF frame, 127 for a change of 1.
+    """
+    corners = np.ascontiguousarray(triangles.T, np.intp)
+    resting = triangle_normals(neutral, triangles)
+    sums = corner_sum(resting, triangles, len(neutral))
+    resting = np.ascontiguousarray(resting.T)
+    turns = np.zeros((len(offsets), len(neutral), 3), np.int8)
+    for offset, moved, turn in zip(offsets, moving, turns, strict=True):
+        # Most shapes move a part of the face: normals change where a triangle has a corner that moves.
+        one, two, three = (moved.take(corner) for corner in corners)
+        some = np.flatnonzero(one | two | three)
+        own = corners.take(some, 1)
+        change = triangle_normals(neutral + offset, own.T).T - resting.take(some, 1)
+        index = own.ravel()
+        total = [np.bincount(index, np.tile(column, 3), len(neutral)) for column in change]
+        changed = np.flatnonzero(np.bincount(index, minlength=len(neutral)))
+        vectors = sums.take(changed, 0) + np.stack([column.take(changed) for column in total], 1)
+        vectors /= np.maximum(lengths(vectors), DEGENERATE)[:, None]
+        difference = vectors.astype(np.float32) - normals.take(changed, 0)
+        difference[lengths(difference) < MIN_NORMAL_CHANGE] = 0
+        turn[changed] = signed_bytes(to_gltf_frame(difference))
+    return turns
 
 
 def _add_materials(

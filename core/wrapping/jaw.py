@@ -4,6 +4,7 @@ Skin weights let a vertex go along one line only, the chord of its arc about the
 weights are fitted to each head's jawOpen, and jawOpen gives up what no weights reproduce.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,12 +23,14 @@ STILL = 0.0003
 LIPS_EXPONENT = 8
 #: Weight of the lower teeth's root mean square beside that mean.
 TEETH_WEIGHT = 1.0
-#: Steps of the fit, of the simplex method: about 15 ms.
+#: Steps of the fit, of the simplex method.
 MAX_STEPS = 300
 #: Rounds in which the weights are smoothed.
 SMOOTHING_ROUNDS = 4
 #: Vertices whose chord is shorter than this, meters, say little of their weights: their neighbors' count.
 SHORT_CHORD = 0.004
+#: Squared lengths, square meters, below which a chord has no direction.
+DEGENERATE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -63,13 +66,22 @@ class JawHinge:
         points, offsets = vertices[chosen].astype(np.float64), opening[chosen].astype(np.float64)
         start = _rigid_hinge(points[len(lips) :], offsets[len(lips) :])
 
+        # By columns, without the constant x: it is evaluated some hundred times.
+        ahead, above = np.ascontiguousarray(points[:, 1:].T)
+        forward, up = np.ascontiguousarray(offsets[:, 1:].T)
+        square = (offsets * offsets).sum(1)
+
         def cost(guess: np.ndarray) -> float:
-            hinge = cls(guess[0] / 100, guess[1] / 100, guess[2])
-            chord = hinge.chord(points)
-            missing = offsets - _weights_along(offsets, chord)[:, None] * chord
-            residual = np.linalg.norm(missing, axis=1) * 1000
-            worst = (residual[: len(lips)] ** LIPS_EXPONENT).mean() ** (1 / LIPS_EXPONENT)
-            return float(worst + TEETH_WEIGHT * (residual[len(lips) :] ** 2).mean() ** 0.5)
+            y, z = ahead - guess[0] / 100, above - guess[1] / 100
+            angle = math.radians(guess[2])
+            cosine, sine = math.cos(angle) - 1, math.sin(angle)
+            chord_y, chord_z = cosine * y - sine * z, sine * y + cosine * z
+            along = forward * chord_y + up * chord_z
+            size = np.maximum(chord_y * chord_y + chord_z * chord_z, DEGENERATE)
+            weights = np.clip(along / size, 0, 1)
+            missing = np.maximum(square + weights * (weights * size - 2 * along), 0) * 1e6  # mm²
+            worst = float((missing[: len(lips)] ** (LIPS_EXPONENT / 2)).mean()) ** (1 / LIPS_EXPONENT)
+            return worst + TEETH_WEIGHT * math.sqrt(float(missing[len(lips) :].mean()))
 
         # Centimeters and degrees: a simplex whose sides are alike in what they do.
         guess = np.array([start.y * 100, start.z * 100, start.angle_deg])
@@ -137,7 +149,7 @@ class JawHinge:
 
 def _weights_along(offsets: np.ndarray, chord: np.ndarray) -> np.ndarray:
     """(n,) the weights in 0..1 with which the chords (n, 3) are nearest to the offsets (n, 3)."""
-    return np.clip((offsets * chord).sum(1) / np.maximum((chord * chord).sum(1), 1e-12), 0, 1)
+    return np.clip((offsets * chord).sum(1) / np.maximum((chord * chord).sum(1), DEGENERATE), 0, 1)
 
 
 def _rigid_hinge(points: np.ndarray, offsets: np.ndarray) -> JawHinge:
