@@ -26,25 +26,23 @@ KEPT_DARKNESS = 0.5
 LINE_RANGE = (0.3, 0.7)
 
 
-def crease_shade(ratio: np.ndarray, size: int) -> np.ndarray:
+def crease_shade(half: np.ndarray, size: int) -> np.ndarray:
     """How much darker or lighter than its pigment skin looks in creases and on ridges.
 
     Args:
-        ratio: (h, w, 3) float32, natural logarithm of the fine structure of the skin's colors.
-        size: Side of the texture that it is a part of, texels.
+        half: (h, w, 3) float32, natural logarithm of the fine structure of the skin's colors, at half the
+            resolution of the texture that it is a part of.
+        size: Side of the texture, texels.
 
     Returns:
-        (h/2, w/2, 3) float32, natural logarithm, to be subtracted; 0 on spots.
+        (h, w, 3) float32, natural logarithm, to be subtracted; 0 on spots.
     """
     scale = size / 2048 / 2
     luminance = LUMINANCE.astype(np.float32)[None]
-    height, width = ratio.shape[:2]
-    half = cv2.resize(ratio, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
     lines = _lines(_blurred(cv2.transform(half, luminance), LINE_SIGMA * scale))
     wide = _blurred(_reduced(half, WIDE_SCALE), WIDEST_SIGMA * WIDE_SCALE * scale)
     band = _blurred(half, FINEST_SIGMA * scale)
     band -= cv2.resize(wide, half.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    del half
     band = beyond(band, PIGMENT_LIMIT)
     return cv2.transform(band, np.eye(3, dtype=np.float32) - KEPT_DARKNESS * luminance) * lines[..., None]
 

@@ -99,7 +99,11 @@ def patch_light(
     light += around
     bare = at_working_size(lids) * (1 - weight)
     light += (bare * _glare(_lightness(colors - light)))[..., None]
-    light += _sheen_of_mouth(colors - light, *cv2.split(at_working_size(mouth)))
+    lips, around = cv2.split(at_working_size(mouth))
+    some = (lips > 0) | (around > 0)
+    if some.any():
+        part = _extent(some)
+        light[part] += _sheen_of_mouth(colors[part] - light[part], lips[part], around[part])
     return cv2.resize(light, full, interpolation=cv2.INTER_LINEAR)
 
 
@@ -143,6 +147,12 @@ def _sheen_of_mouth(colors: np.ndarray, lips: np.ndarray, around: np.ndarray) ->
         lighter = own[lightness >= np.median(lightness)]
         sheen += lips[..., None] * _sheen(colors - np.median(lighter, axis=0))
     return np.asarray(sheen, np.float32)
+
+
+def _extent(some: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns that hold all of some texels (h, w), at least one."""
+    row, column = (np.flatnonzero(some.any(axis)) for axis in (1, 0))
+    return slice(int(row[0]), int(row[-1]) + 1), slice(int(column[0]), int(column[-1]) + 1)
 
 
 def _sheen(colors: np.ndarray) -> np.ndarray:

@@ -1,8 +1,9 @@
 """The skin's picture at the full resolution: what photos show, its mirror image, and the completed albedo.
 
 What photos show is kept as a ratio to the completed albedo, natural logarithms, and only in a box of the
-texture: the rows and columns that hold all of it and its mirror image. At 2048 a picture of three channels
-takes up to 50 MB: each step is a function of its own, so that none is kept for longer than it is needed.
+texture: the rows and columns that hold all of it and its mirror image. Where photos have fewer pixels than
+the texture has texels, it is worked on at half the resolution and enlarged once. At 2048 a picture of three
+channels takes up to 50 MB: each step is a function of its own, so that none is kept for longer than needed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,6 +34,42 @@ MARGIN = 8
 MOUTH_BELOW = -0.03
 #: Weights of the mirror image from which on it is used, and used fully.
 MIRROR_RANGE = (0.3, 0.9)
+#: Photo pixels from texel to texel of half the resolution up to which these have all that the photo has.
+HALF_SPACING = 0.8
+#: Noise's lightness, of its natural logarithm.
+NOISE_LIGHTNESS = np.float32(CHANNELS @ LUMINANCE)
+
+
+@dataclass(frozen=True)
+class Box:
+    """A part of the texture, at a resolution.
+
+    Attributes:
+        rows: From an even one to an even one at the full resolution.
+        columns: The same.
+        scale: How many texels there are for one of half the resolution, across: 2 at the full one, or 1.
+    """
+
+    rows: slice
+    columns: slice
+    scale: int
+
+    @property
+    def enlarged(self) -> "Box":
+        """The same part of a box at half the resolution at the full one."""
+        rows, columns = (slice(2 * span.start, 2 * span.stop) for span in (self.rows, self.columns))
+        return Box(rows, columns, 2)
+
+    @property
+    def part(self) -> tuple[slice, slice]:
+        """Of a picture of the whole texture at this resolution."""
+        return self.rows, self.columns
+
+    def blocks(self) -> "Iterator[tuple[slice, Box]]":
+        """Rows of a picture of the box, some at a time, and the part of the texture that they are."""
+        for block in row_blocks(self.rows):
+            rows = slice(block.start - self.rows.start, block.stop - self.rows.start)
+            yield rows, Box(block, self.columns, self.scale)
 
 
 @dataclass(frozen=True)
@@ -111,64 +148,76 @@ class SkinCompositor:
         change = correction.of(logs)
         corrected = (logs + change).astype(np.float32)
         completed = np.exp(self.sampler.at_texels(corrected))
-        box = self._box(weight)
+        spacings = [
+            self.sampler.spacing(source.pixels, np.flatnonzero(source.weight > 0)) for source in sources
+        ]
+        box = self._box(weight, 1 if max(spacings) <= HALF_SPACING else 2)
         own = self._in_box(weight, box)
-        ratio = self._observed(sources, own, completed, change, box)
+        ratio = self._observed(sources, spacings, own, completed, change, box)
         mirrored = self._add_mirror_image(ratio, own, box)
         evened, plain = completed, self._plain(sources)
         if delight:
             beside = logs - plain_tone(logs, self._regions)
             evened = completed / self._even_patches(ratio, plain, beside, box)
-        noise = self._detail.synthesize(ratio, own, self._in_box(1 - self._features, box))
-        detail = self._detail.repeated(noise) * np.float32(CHANNELS @ LUMINANCE)
-        self._add_noise(ratio, noise, own, mirrored, box)
+        noise = self._detail.synthesize(ratio, own, self._in_box(1 - self._features, box), box.scale)
         small = [self._half(mask, box) for mask in (own, mirrored)]
-        del own, mirrored  # 20 MB at 2048
-        detail[box] = cv2.transform(ratio, LUMINANCE[None])
+        lightness = cv2.transform(ratio, LUMINANCE[None])
         if delight:
             self._lighten_creases(ratio, plain, box)
+        if box.scale == 1:
+            ratio, lightness = (_twice(values, cv2.INTER_CUBIC) for values in (ratio, lightness))
+            own, mirrored = (_twice(values, cv2.INTER_LINEAR) for values in (own, mirrored))
+            box = box.enlarged
+        self._add_noise(ratio, lightness, noise, own, mirrored, box)
+        del own, mirrored  # 20 MB at 2048
+        detail = self._detail.repeated(noise) * NOISE_LIGHTNESS
+        detail[box.part] = lightness
         image = self._multiplied(completed, evened, ratio, noise, box)
         return SkinLayer(image, corrected, small[0], small[1], correction, detail)
 
     def _observed(
         self,
         sources: Sequence[SkinSource],
+        spacings: Sequence[float],
         own: np.ndarray,
         completed: np.ndarray,
         change: np.ndarray,
-        box: tuple[slice, slice],
+        box: Box,
     ) -> np.ndarray:
         """(h, w, 3) float32, natural logarithm of the albedo that photos show, beside the completed one:
         so that a mirror image takes on the tone of the side it goes to. It is weighted by `own` (h, w).
+
+        spacings: Of the texels in each photo, at half the resolution, photo pixels.
         """
 
-        def ratio_of(source: SkinSource, part: np.ndarray) -> np.ndarray:
+        def ratio_of(source: SkinSource, spacing: float, part: np.ndarray) -> np.ndarray:
             light = self.sampler.at_texels(np.exp(change))
             light /= self.sampler.at_texels(source.shading)
-            return self._source_ratio(source, part, light, completed, box)
+            return self._source_ratio(source, spacing / box.scale, part, light, completed, box)
 
-        first, *others = sources
-        if not others:
-            return ratio_of(first, own)
-        ratio = ratio_of(first, self._in_box(first.weight, box))
-        for source in others:
-            ratio += ratio_of(source, self._in_box(source.weight, box))
+        if len(sources) == 1:
+            return ratio_of(sources[0], spacings[0], own)
+        ratio = np.zeros((*own.shape, 3), np.float32)
+        for source, spacing in zip(sources, spacings, strict=True):
+            ratio += ratio_of(source, spacing, self._in_box(source.weight, box))
         return ratio
 
     def _source_ratio(
         self,
         source: SkinSource,
+        spacing: float,
         part: np.ndarray,
         light: np.ndarray,
         completed: np.ndarray,
-        box: tuple[slice, slice],
+        box: Box,
     ) -> np.ndarray:
-        """(h, w, 3) float32: `_observed` of one photo, weighted by its part (h, w).
+        """(h, w, 3) float32: `_observed` of one photo, weighted by its part (h, w), whose pixels the
+        texels are `spacing` apart in.
 
         Its colors times `light` (n, 3) are its albedo.
         """
-        ratio = self._photo(source, part > 0, box)
-        for rows, block in _blocks(box):
+        ratio = self._photo(source, spacing, part > 0, box)
+        for rows, block in box.blocks():
             ratio[rows] *= self._in_box(light, block)
             np.maximum(ratio[rows], DARK, out=ratio[rows])
             ratio[rows] /= np.maximum(self._in_box(completed, block), DARK)
@@ -176,27 +225,27 @@ class SkinCompositor:
         ratio *= part[..., None]
         return ratio
 
-    def _photo(self, source: SkinSource, wanted: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
-        """(h, w, 3) float32 linear colors of a photo at the wanted (h, w) texels of a box; 0 elsewhere."""
-        some = np.flatnonzero(source.weight > 0)
+    def _photo(self, source: SkinSource, spacing: float, wanted: np.ndarray, box: Box) -> np.ndarray:
+        """(h, w, 3) float32 linear colors of a photo at the wanted (h, w) texels of a box, so many of its
+        pixels apart; 0 elsewhere.
+        """
         # Far texels are behind the head: nothing is looked up for them.
         ends = np.concatenate([[0], np.cumsum(wanted.sum(1))])
         points = np.empty((ends[-1], 2), np.float32)
-        for rows, block in _blocks(box):
+        for rows, block in box.blocks():
             few = np.flatnonzero(wanted[rows])
             pixels = self._in_box(source.pixels, block).reshape(-1, 2)
             points[ends[rows.start] : ends[rows.stop]] = pixels.take(few, 0)
         inside = points_in_photo(source.rgb, points)
-        if not len(some) or not inside.any():
+        if not inside.any():
             return np.zeros((*wanted.shape, 3), np.float32)
-        spacing = self.sampler.spacing(source.pixels, some) / 2
         photo = LinearPhoto.around(source.rgb, points[inside], spacing)
         colors = np.zeros((*wanted.shape, 3), np.float32)
-        for rows, _ in _blocks(box):
+        for rows, _ in box.blocks():
             colors[rows][wanted[rows]] = photo.at(points[ends[rows.start] : ends[rows.stop]])
         return colors
 
-    def _add_mirror_image(self, ratio: np.ndarray, own: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
+    def _add_mirror_image(self, ratio: np.ndarray, own: np.ndarray, box: Box) -> np.ndarray:
         """Fill in what the photos do not show from the head's other side, in place.
 
         Returns:
@@ -213,9 +262,7 @@ class SkinCompositor:
             ratio[..., channel] += twin
         return mirrored
 
-    def _even_patches(
-        self, ratio: np.ndarray, plain: np.ndarray, beside: np.ndarray, box: tuple[slice, slice]
-    ) -> np.ndarray:
+    def _even_patches(self, ratio: np.ndarray, plain: np.ndarray, beside: np.ndarray, box: Box) -> np.ndarray:
         """Take patches of light out of fine structure (h, w, 3) in a box, in place, by which texels (n,) are
         plain; it is on an albedo that differs from the face's tone by `beside` (V, 3).
 
@@ -225,13 +272,11 @@ class SkinCompositor:
             (n, 3) float32, the light in patches, linear: what the completed albedo is to be divided by.
         """
         light = self._patch_light(ratio, plain, beside, box)
-        for rows, block in _blocks(box):
+        for rows, block in box.blocks():
             ratio[rows] -= self._in_box(light, block)
         return np.exp(light)
 
-    def _patch_light(
-        self, ratio: np.ndarray, plain: np.ndarray, beside: np.ndarray, box: tuple[slice, slice]
-    ) -> np.ndarray:
+    def _patch_light(self, ratio: np.ndarray, plain: np.ndarray, beside: np.ndarray, box: Box) -> np.ndarray:
         """(n, 3) float32, natural logarithm of the light in patches, and hues that no skin has; arguments as
         of `_even_patches`.
         """
@@ -247,24 +292,30 @@ class SkinCompositor:
     def _add_noise(
         self,
         ratio: np.ndarray,
+        lightness: np.ndarray,
         noise: np.ndarray,
         own: np.ndarray,
         mirrored: np.ndarray,
-        box: tuple[slice, slice],
+        box: Box,
     ) -> None:
-        """Give noise to fine structure (h, w, 3) in a box as far as nothing is known of it, in place."""
-        for rows, block in _blocks(box):
+        """Give noise to fine structure (h, w, 3) and its lightness (h, w) in a box, in place, as far as
+        nothing is known of it.
+        """
+        for rows, block in box.blocks():
             unseen = np.sqrt(np.clip(1 - own[rows] - mirrored[rows], 0, 1))
-            unseen *= self._detail.part(noise, block)
+            unseen *= self._detail.part(noise, block.part)
+            lightness[rows] += unseen * NOISE_LIGHTNESS
             ratio[rows] += cv2.merge([unseen * channel for channel in CHANNELS])
 
-    def _lighten_creases(self, ratio: np.ndarray, plain: np.ndarray, box: tuple[slice, slice]) -> None:
+    def _lighten_creases(self, ratio: np.ndarray, plain: np.ndarray, box: Box) -> None:
         """Take the shade of creases out of fine structure (h, w, 3) in a box, where texels (n,) are plain; in
         place.
         """
-        shade = crease_shade(ratio, self.size)
-        for rows, block in _blocks(box):
-            ratio[rows] -= _enlarged(shade, rows) * self._in_box(plain, block)[..., None]
+        half = ratio if box.scale == 1 else _halved(ratio)
+        shade = crease_shade(half, self.size)
+        for rows, block in box.blocks():
+            own = shade[rows] if box.scale == 1 else _enlarged(shade, rows)
+            ratio[rows] -= own * self._in_box(plain, block)[..., None]
 
     def _plain(self, sources: Sequence[SkinSource]) -> np.ndarray:
         """(n,) float32, 0..1: which of the skin's texels are plain, and no beard in any photo."""
@@ -277,21 +328,22 @@ class SkinCompositor:
         evened: np.ndarray,
         ratio: np.ndarray,
         noise: np.ndarray,
-        box: tuple[slice, slice],
+        box: Box,
     ) -> np.ndarray:
         """(S, S, 3) uint8 sRGB: the completed albedo (n, 3) times fine structure (h, w, 3) of natural
         logarithms in a box, which has its own detail and no patches of light; elsewhere what is left of it
         without these, `evened` (n, 3), times noise.
         """
         image = np.empty((self.size, self.size, 3), np.uint8)
-        (top, bottom), columns = (box[0].start, box[0].stop), box[1]
+        factor = np.exp(noise[..., None] * CHANNELS)
+        (top, bottom), columns = (box.rows.start, box.rows.stop), box.columns
         for rows in row_blocks(slice(0, self.size)):
-            linear = self._in_box(evened, (rows, slice(0, self.size)))
+            linear = self._in_box(evened, Box(rows, slice(0, self.size), 2))
             first, last = max(rows.start, top), min(rows.stop, bottom)
             inside = slice(first - rows.start, last - rows.start), columns
-            self._detail.multiply(linear, noise, rows.start)
+            self._detail.multiply(linear, factor, rows.start)
             if first < last:
-                below = self._in_box(completed, (slice(first, last), columns))
+                below = self._in_box(completed, Box(slice(first, last), columns, 2))
                 linear[inside] = below * cv2.exp(ratio[first - top : last - top])
             image[rows] = linear_to_bytes(linear)
         return image
@@ -302,65 +354,69 @@ class SkinCompositor:
         values = np.asarray(values, np.float32)
         return values.take(self._fill, 0).reshape(size, size, *values.shape[1:])
 
-    def _full(self, values: np.ndarray) -> np.ndarray:
-        """(S, S) or (S, S, C) float32: `_coarse` at the full resolution."""
-        return cv2.resize(self._coarse(values), (self.size, self.size), interpolation=cv2.INTER_LINEAR)
-
-    def _in_box(self, values: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
-        """(h, w) or (h, w, C) float32: `_full` in a box alone."""
+    def _in_box(self, values: np.ndarray, box: Box) -> np.ndarray:
+        """(h, w) or (h, w, C) float32: `_coarse` in a box, at its resolution."""
         size = self.sampler.size
-        (rows, rows_of_full), (columns, columns_of_full) = (half_span(span, size) for span in box)
+        fill, values = self._fill.reshape(size, size), np.asarray(values, np.float32)
         # By `take`: brackets take several times as long.
-        picture = np.asarray(values, np.float32).take(self._fill.reshape(size, size)[rows, columns], 0)
-        full = cv2.resize(picture, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
-        return full[rows_of_full, columns_of_full]
+        if box.scale == 1:
+            return values.take(fill[box.part], 0)
+        (rows, rows_of_full), (columns, columns_of_full) = (half_span(span, size) for span in box.part)
+        return _twice(values.take(fill[rows, columns], 0), cv2.INTER_LINEAR)[rows_of_full, columns_of_full]
 
-    def _half(self, values: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
-        """(S/2, S/2) or (S/2, S/2, C) float32: means of values (h, w) or (h, w, C) in a box, 0 elsewhere."""
+    def _half(self, values: np.ndarray, box: Box) -> np.ndarray:
+        """(S/2, S/2) or (S/2, S/2, C) float32: values (h, w) or (h, w, C) in a box at half the resolution, 0
+        elsewhere.
+        """
         picture = np.zeros((self.sampler.size, self.sampler.size, *values.shape[2:]), np.float32)
-        rows, columns = (slice(span.start // 2, span.stop // 2) for span in box)
-        picture[rows, columns] = cv2.resize(values, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        rows, columns = (slice(span.start // box.scale, span.stop // box.scale) for span in box.part)
+        picture[rows, columns] = values if box.scale == 1 else _halved(values)
         return picture
 
-    def _box(self, weight: np.ndarray) -> tuple[slice, slice]:
-        """Rows and columns of the full resolution that hold all that was observed, and its mirror image."""
+    def _box(self, weight: np.ndarray, scale: int) -> Box:
+        """What holds all that was observed, by its weight (n,), and its mirror image."""
         size = self.sampler.size
         picture = np.zeros((size, size), np.float32)
         picture.ravel()[self.sampler.texel] = weight
-        x, y = (np.ascontiguousarray(self._mirror_map(k)[::2, ::2]) for k in (0, 1))
-        other = cv2.remap(picture, (x - 0.5) / 2, (y - 0.5) / 2, cv2.INTER_NEAREST)
-        shown = (picture > 0) | (other > 0)
+        x, y = (self._coarse(self.sampler.mirror[:, k]) for k in (0, 1))
+        shown = (picture > 0) | (cv2.remap(picture, x, y, cv2.INTER_NEAREST) > 0)
         if not shown.any():
-            return slice(0, 2), slice(0, 2)
-        rows, columns = (np.flatnonzero(shown.any(axis)) for axis in (1, 0))
-        # Numbers of Python's own: numpy 2 makes float64 of float32 less one of numpy's.
-        top, left = (max(2 * (int(seen[0]) - MARGIN), 0) for seen in (rows, columns))
-        bottom, right = (min(2 * (int(seen[-1]) + MARGIN), 2 * size) for seen in (rows, columns))
-        return slice(top, bottom), slice(left, right)
+            return Box(slice(0, scale), slice(0, scale), scale)
+        spans = []
+        for axis in (1, 0):
+            seen = np.flatnonzero(shown.any(axis))
+            # Numbers of Python's own: numpy 2 makes float64 of float32 less one of numpy's.
+            first, last = max(int(seen[0]) - MARGIN, 0), min(int(seen[-1]) + MARGIN, size)
+            spans.append(slice(scale * first, scale * last))
+        return Box(spans[0], spans[1], scale)
 
-    def _mirror_map(self, axis: int) -> np.ndarray:
-        """(S, S) float32: x (0) or y (1) of the texel on the head's other side, at the full resolution."""
-        return self._full(2 * self.sampler.mirror[:, axis] + 0.5)
-
-    def _mirror_maps(self, box: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:
+    def _mirror_maps(self, box: Box) -> tuple[np.ndarray, np.ndarray]:
         """(h, w) float32 each: x and y in a box of the texel on the head's other side, of its texels."""
-        x, y = (np.ascontiguousarray(self._mirror_map(k)[box] - box[1 - k].start) for k in (0, 1))
+        # Centers of texels of half the resolution lie between those of the full one.
+        places = self.sampler.mirror * box.scale + np.float32((box.scale - 1) / 2)
+        x, y = (
+            self._in_box(np.ascontiguousarray(places[:, k]), box) - span.start
+            for k, span in enumerate((box.columns, box.rows))
+        )
         return x, y
-
-
-def _blocks(box: tuple[slice, slice]) -> Iterator[tuple[slice, tuple[slice, slice]]]:
-    """Rows of a picture of a box, some at a time, and the part of the box that they are."""
-    rows, columns = box
-    for block in row_blocks(rows):
-        yield slice(block.start - rows.start, block.stop - rows.start), (block, columns)
 
 
 def _enlarged(picture: np.ndarray, rows: slice) -> np.ndarray:
     """Rows, from an even one to an even one, of a picture (h, w, C) at twice its resolution."""
     small_rows, own_rows = half_span(rows, len(picture))
-    return cv2.resize(picture[small_rows], None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)[own_rows]
+    return _twice(picture[small_rows], cv2.INTER_LINEAR)[own_rows]
 
 
 def _sampled(picture: np.ndarray, at: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
     """A picture (h, w) or (h, w, C) float32 at x and y, (h, w) float32 each; 0 outside of it."""
     return cv2.remap(picture, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(0,))
+
+
+def _twice(picture: np.ndarray, interpolation: int) -> np.ndarray:
+    """A picture (h, w) or (h, w, C) at twice its resolution."""
+    return cv2.resize(picture, None, fx=2, fy=2, interpolation=interpolation)
+
+
+def _halved(picture: np.ndarray) -> np.ndarray:
+    """A picture (h, w) or (h, w, C) at half its resolution, means of its texels."""
+    return cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)

@@ -14,7 +14,7 @@ from ..template.regions import Regions
 from ..template.topology import SKIN, HeadTopology
 from .atlas import Atlas
 from .face_outline import beyond_outline, side_weights
-from .projection import cosines, render_view, to_view, view_weights
+from .projection import cosines, crop_to_view, render_view, view_weights
 from .skin_mask import MARGIN_PX, skin_weights
 
 #: Side of the texture that weights at vertices refer to.
@@ -135,10 +135,9 @@ class SkinSampler:
         front = np.flatnonzero(cosine > 0)
         weight = np.zeros(len(points), np.float32)
         outline = np.zeros(len(points), np.float32)
-        weight[front], outline[front] = view_weights(
-            view, to_view(frame, points[front]), points[front, 2], cosine[front]
-        )
-        pixels = frame.camera.project(points.astype(np.float64)).astype(np.float32)
+        pixels = frame.camera.project(points).astype(np.float32)
+        in_view = crop_to_view(frame.photo_to_crop(pixels.take(front, 0)))
+        weight[front], outline[front] = view_weights(view, in_view, points[front, 2], cosine[front])
         some = np.flatnonzero(weight > 0)
         weight[some] *= skin_weights(segmentation, pixels[some], self._beard[some], keep_beard, margin_px)
         if landmarks is not None and len(some):

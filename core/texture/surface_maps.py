@@ -218,7 +218,12 @@ class SurfaceMapper:
 
 def _limited(values: np.ndarray) -> np.ndarray:
     """Values that go on ever more slowly beyond RELIEF_LIMIT."""
-    return np.asarray(RELIEF_LIMIT * np.tanh(values / RELIEF_LIMIT))
+    # tanh by OpenCV's exponential, which takes a fraction of the time of numpy's tanh.
+    power: np.ndarray = cv2.exp(values * np.float32(2 / RELIEF_LIMIT))
+    power += np.float32(1)
+    np.divide(np.float32(-2 * RELIEF_LIMIT), power, out=power)
+    power += np.float32(RELIEF_LIMIT)
+    return np.asarray(power)
 
 
 def _oily(vertices: np.ndarray) -> np.ndarray:

@@ -12,13 +12,14 @@ from core.segmentation.segmenter import Segmenter
 from core.segmentation.segments import SEGMENT_SIZE, Segmentation, SegmentClass, segment_frame
 from core.template.regions import Regions
 from core.template.topology import MAKEHUMAN_UV, SKIN
-from core.texture import blocks
+from core.texture import blocks, skin_compositor
 from core.texture.albedo_model import AlbedoModel
 from core.texture.atlas import Atlas, texel_coordinates
 from core.texture.delighting import without_sheen
 from core.texture.detail import TILE, DetailLayer
 from core.texture.painter import COMPLETED, EMPTY, MIRRORED, OBSERVED, PAINTED, AlbedoPainter
 from core.texture.settings import PaintOptions, TextureSettings
+from core.texture.skin_compositor import Box
 from core.texture.skin_mask import skin_weights
 from core.texture.skin_painter import SkinPainter, beside_hair
 from core.texture.skin_sampler import SkinSampler, SkinView
@@ -376,7 +377,7 @@ def test_patches_of_light_do_not_end_with_what_the_photo_shows(topology, model):
     weight = np.zeros(texels, np.float32)
     places = skin.sampler.at_texels(topology.vertices)
     weight[np.linalg.norm(places[:, [0, 2]] - [0.0, 0.03], axis=1) < 0.015] = 1.0
-    box = skin.compositor._box(weight)
+    box = skin.compositor._box(weight, 2)
     shown = ShownSkin(np.full((4, 4, 3), 120, np.uint8), view, np.ones((vertices, 1)), weight)
     logs = np.tile(np.log(DEEP_SKIN), (vertices, 1)).astype(np.float32)
     logs[topology.vertices[:, 2] > 0.0] -= 0.6  # the shade of a hat, which the albedo model goes on with
@@ -386,8 +387,8 @@ def test_patches_of_light_do_not_end_with_what_the_photo_shows(topology, model):
     )
     table = linear_of_bytes_float32()
     light = np.log((table[with_light] @ LUMINANCE) / (table[evened] @ LUMINANCE))
-    top = box[0].start
-    inside, outside = (np.median(light[row, box[1]]) for row in (top, top - 1))
+    top = box.rows.start
+    inside, outside = (np.median(light[row, box.columns]) for row in (top, top - 1))
     assert inside < -0.2
     assert outside == pytest.approx(inside, abs=0.03)
 
@@ -435,6 +436,22 @@ def test_skin_does_not_depend_on_the_blocks_that_it_is_put_together_in(
     np.testing.assert_array_equal(painted.mask, other.mask)
 
 
+def test_photos_without_more_pixels_are_put_together_at_half_the_resolution(
+    painter, sample, segmentation, monkeypatch
+):
+    smooth = cv2.GaussianBlur(sample.rgb, (0, 0), 6.0)
+    pictures = []
+    for spacing in (0.0, 100.0):
+        monkeypatch.setattr(skin_compositor, "HALF_SPACING", spacing)
+        pictures.append(paint(painter, sample, segmentation, smooth, options=PaintOptions(maps=True)))
+    full, half = pictures
+    difference = np.abs(full.image.astype(int) - half.image)
+    assert difference.mean() < 0.1
+    assert np.quantile(difference, 0.999) <= 4
+    assert np.mean(full.mask != half.mask) < 0.01
+    assert np.abs(full.maps.normal.astype(int) - half.maps.normal).mean() < 0.3
+
+
 def test_maps_do_not_depend_on_the_blocks_that_they_are_made_in(mapper, monkeypatch):
     detail = np.random.default_rng(0).normal(0, 0.05, (1024, 1024)).astype(np.float32)
     parts = mapper.maps(detail)
@@ -448,24 +465,28 @@ def test_maps_do_not_depend_on_the_blocks_that_they_are_made_in(mapper, monkeypa
 def test_a_part_of_the_skin_is_enlarged_as_all_of_it(topology, model):
     skin = SkinPainter(topology, 512, TextureSettings(), model).compositor
     values = skin.sampler.at_texels(topology.vertices)
-    full = np.stack([skin._full(values[:, k]) for k in range(3)], -1)
-    for box in (
+    half = np.stack([skin._coarse(values[:, k]) for k in range(3)], -1)
+    full = cv2.resize(half, (512, 512), interpolation=cv2.INTER_LINEAR)
+    for part in (
         (slice(0, 128), slice(64, 300)),
         (slice(130, 512), slice(100, 512)),
         (slice(128, 256), slice(0, 512)),
     ):
-        np.testing.assert_allclose(skin._in_box(values, box), full[box], atol=1e-8)
+        np.testing.assert_allclose(skin._in_box(values, Box(*part, 2)), full[part], atol=1e-8)
+    part = slice(30, 256), slice(20, 120)
+    np.testing.assert_array_equal(skin._in_box(values, Box(*part, 1)), half[part])
 
 
-def test_the_part_that_a_photo_shows_is_named_in_numbers_of_python_s_own(topology, model):
+@pytest.mark.parametrize("scale", [1, 2])
+def test_the_part_that_a_photo_shows_is_named_in_numbers_of_python_s_own(topology, model, scale):
     """numpy 2, as the add-on's engine has it, makes float64 of float32 less one of numpy's."""
     skin = SkinPainter(topology, 512, TextureSettings(), model).compositor
     weight = np.zeros(len(skin.sampler.texel), np.float32)
-    assert skin._box(weight) == (slice(0, 2), slice(0, 2))
+    assert skin._box(weight, scale) == Box(slice(0, scale), slice(0, scale), scale)
     weight[100] = 1.0
-    box = skin._box(weight)
-    assert all(type(end) is int for part in box for end in (part.start, part.stop))
-    assert all(0 <= part.start < part.stop <= 512 for part in box)
+    box = skin._box(weight, scale)
+    assert all(type(end) is int for part in box.part for end in (part.start, part.stop))
+    assert all(0 <= part.start < part.stop <= 256 * scale for part in box.part)
     assert all(at.dtype == np.float32 for at in skin._mirror_maps(box))
 
 

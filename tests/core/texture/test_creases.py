@@ -23,7 +23,7 @@ def structure(draw):
 def left(picture, colors, size=SIZE):
     """(h, w, 3): what is left of structure in some colors."""
     ratio = (picture[..., None] * colors).astype(np.float32)
-    shade = crease_shade(ratio, size)
+    shade = crease_shade(cv2.resize(ratio, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), size)
     return ratio - cv2.resize(shade, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
 
 
@@ -69,7 +69,6 @@ def test_a_smaller_texture_shows_the_same():
     assert half == pytest.approx(full, rel=0.35)
 
 
-@pytest.mark.parametrize("shape", [(2, 2), (2, 6), (18, 4)])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3), (9, 2)])
 def test_the_smallest_parts_of_a_texture(shape):
-    half = tuple(side // 2 for side in shape)
-    assert crease_shade(np.zeros((*shape, 3), np.float32), 512).shape == (*half, 3)
+    assert crease_shade(np.zeros((*shape, 3), np.float32), 512).shape == (*shape, 3)
