@@ -21,6 +21,10 @@ CERTAIN_COLOR = 0.9
 FILL_SIGMAS = (2.0, 5.0, 12.0)
 #: Standard deviations, pixels, of the means of what is around the hair.
 AROUND_SIGMAS = (6.0, 24.0)
+#: How far around hair a photo is looked at, pixels; and its part begins and ends at multiples of so many, as
+#: wide blurs are made on smaller pictures.
+REACH = 80
+STEP = 8
 #: The least weight of such a mean that counts.
 LEAST_AROUND = 0.01
 #: Distance outside the outline, meters, from which on a pixel shows no hair at all.
@@ -100,6 +104,8 @@ class HairPicture:
             pigmented: Whether it is hair, which has its color of its pigments unless it is dyed; headwear has
                 any.
         """
+        rows, columns = _around(maps.mask)
+        whole, maps = maps, maps.part(rows, columns)
         photo, weight = hair_alone(maps)
         certain = weight > CERTAIN_COLOR if (weight > CERTAIN_COLOR).any() else maps.mask
         if pigmented:
@@ -108,11 +114,15 @@ class HairPicture:
         means = [smoothed(lightness, sigma) for sigma in (CONTRAST_SIGMA, LOCK_SIGMA)]
         # Of hair that is nowhere wider than its own edge, all says how much it varies.
         own = weight > OWN_COLOR if (weight > OWN_COLOR).any() else maps.mask
+        smooth = cv2.GaussianBlur(photo, (0, 0), VERTEX_SIGMA)
+        # At the part's border all is as far from hair as beyond it.
+        height, width = whole.mask.shape
+        border = rows.start, height - rows.stop, columns.start, width - columns.stop
         return cls(
-            maps=maps,
-            photo=photo,
-            smooth=cv2.GaussianBlur(photo, (0, 0), VERTEX_SIGMA),
-            own=weight,
+            maps=whole,
+            photo=cv2.copyMakeBorder(photo, *border, cv2.BORDER_REPLICATE),
+            smooth=cv2.copyMakeBorder(smooth, *border, cv2.BORDER_REPLICATE),
+            own=cv2.copyMakeBorder(weight, *border, cv2.BORDER_CONSTANT, value=(0,)),
             typical=np.median(photo[certain], axis=0).astype(np.float32),
             contrast=float(np.clip((lightness - means[0])[own].std(), *CONTRAST_LIMITS)),
             lock_contrast=float(np.clip((means[0] - means[1])[own].std(), *LOCK_LIMITS)),
@@ -131,6 +141,18 @@ class HairPicture:
         gain = gain.astype(np.float32)
         photo, smooth = (np.clip(picture * gain, 0, 255) for picture in (self.photo, self.smooth))
         return replace(self, photo=photo, smooth=smooth, typical=typical)
+
+
+def _around(mask: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns that hold a mask (h, w) and what is looked at around it; all if it is empty."""
+    spans = []
+    for axis, side in enumerate(mask.shape):
+        seen = np.flatnonzero(mask.any(1 - axis))
+        if not len(seen):
+            return slice(0, mask.shape[0]), slice(0, mask.shape[1])
+        low, high = int(seen[0]) - REACH, int(seen[-1]) + 1 + REACH
+        spans.append(slice(max(low // STEP * STEP, 0), min(-(-high // STEP) * STEP, side)))
+    return spans[0], spans[1]
 
 
 def hair_alone(maps: HairMaps) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,6 @@
 """What the photo shows of the hair, as pictures in the segment frame."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import cv2
 import numpy as np
@@ -104,6 +104,16 @@ class HairMaps:
         offset = matrix[:, :2] @ np.array([self.camera.cx, self.camera.cy]) + matrix[:, 2]
         pixels = (in_camera[:, :2] / depth[:, None]) @ scale.T + offset.astype(np.float32)
         return pixels, depth
+
+    def part(self, rows: slice, columns: slice) -> "HairMaps":
+        """A part of the pictures; the frame stays theirs.
+
+        Args:
+            rows: From where to where.
+            columns: The same.
+        """
+        pictures = (field.name for field in fields(self) if isinstance(getattr(self, field.name), np.ndarray))
+        return replace(self, **{name: getattr(self, name)[rows, columns].copy() for name in pictures})
 
     def hairline_step(self) -> float:
         """How different hair is from the skin at its line: of logarithms of linear light, 0 for no line.
