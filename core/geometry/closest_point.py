@@ -208,6 +208,17 @@ class LocatedPoints:
         weight = np.where(fits, np.maximum(confidence, min_weight) * fade, 0)
         return Correspondences(self.points + offset[:, None] * normal, normal, weight, confidence)
 
+    def part(self, chosen: np.ndarray) -> "LocatedPoints":
+        """Some of the points, with the closest points that have been found for them.
+
+        Args:
+            chosen: (M,) int.
+        """
+        part = LocatedPoints(self.surface, self.points[chosen], self.distance[chosen], self.vertices[chosen])
+        found, on = self._found
+        part.__dict__["_found"] = found[chosen], on[chosen]
+        return part
+
     @cached_property
     def _found(self) -> tuple[np.ndarray, np.ndarray]:
         """Closest points (N, 3) and triangles (N,) as far as they have been asked for; the others' are -1."""

@@ -77,6 +77,7 @@ class ConfidenceEstimator:
         target: ClosestPointQuery,
         skin: LocatedPoints | None = None,
         normals: np.ndarray | None = None,
+        located: LocatedPoints | None = None,
     ) -> np.ndarray:
         """The surface's confidence at the vertices of a head.
 
@@ -85,12 +86,16 @@ class ConfidenceEstimator:
             target: The surface.
             skin: Where the skin's vertices are on it, if that is known: nothing else then has confidence.
             normals: (V, 3) of the vertices, if they are known.
+            located: Where all vertices are on it, if that is known.
 
         Returns:
             (V,) 0..1, 0 where the vertices are not on the surface.
         """
         index = self._visible if skin is None else self._skin
-        located = skin or target.locate(vertices[index])
+        if skin is not None:
+            located = skin
+        else:
+            located = target.locate(vertices[index]) if located is None else located.part(index)
         if normals is None:
             normals = vertex_normals(vertices, self._topology.triangles)
         normals = normals[index]
@@ -112,6 +117,7 @@ class ConfidenceEstimator:
         camera: Camera,
         pose: HeadPose,
         skin: LocatedPoints | None = None,
+        located: LocatedPoints | None = None,
     ) -> np.ndarray:
         """The confidence of a head.
 
@@ -122,12 +128,13 @@ class ConfidenceEstimator:
             pose: Of the head.
             skin: Where the skin's vertices are on the surface, if that is known: nothing else then has
                 confidence.
+            located: Where all vertices are on it, if that is known.
 
         Returns:
             (V,) 0 (guessed) to 1 (visible, facing the camera).
         """
         normals = vertex_normals(vertices, self._topology.triangles)
-        found = self.surface_confidence(vertices, target, skin, normals)
+        found = self.surface_confidence(vertices, target, skin, normals, located)
         confidence = np.minimum(found, self._visibility(vertices, normals, camera, pose))
         body = np.flatnonzero(confidence[: self._count])
         size = feature_size(vertices[: self._count], self._body, chosen=body)

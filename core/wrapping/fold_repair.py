@@ -48,6 +48,7 @@ class FoldRepair:
         self._side = side.astype(np.float64)
         self._upper = self._side[rims].mean(1) > 0
         self._count = len(vertices)
+        self._last: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
         laplacian, area = cotangent_laplacian(vertices, triangles)
         self.energy = (laplacian.T.multiply(1 / area)).tocsr() @ laplacian
         index = triangles[:, [0, 1, 2]].ravel(), triangles[:, [1, 2, 0]].ravel()
@@ -65,12 +66,21 @@ class FoldRepair:
             (k,) int indices into the checked triangles, of those that have an area.
         """
         now = triangle_normals(vertices, self.checked)
-        before = triangle_normals(reference, self.checked)
+        before, size = self._normals_of(reference)
         square = row_dot(now, now)
-        length = np.sqrt(square * row_dot(before, before))
+        length = np.sqrt(square * size)
         # A normal is as long as twice its triangle's area.
         faces = square > (2 * NEGLIGIBLE_AREA) ** 2
         return np.flatnonzero(faces & (row_dot(now, before) < FOLD_COSINE * length))
+
+    def _normals_of(self, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Normals (J, 3) of the checked triangles of a reference (n, 3), and their squared lengths (J,)."""
+        last = self._last
+        if last is None or last[0] is not reference:
+            before = triangle_normals(reference, self.checked)
+            # A head is repaired again and again beside the same reference.
+            self._last = last = reference, before, row_dot(before, before)
+        return last[1], last[2]
 
     def repair(
         self,

@@ -229,10 +229,12 @@ class HeadWrapper:
             self._finish(neutral, blendshapes, eyeballs)
             shape[count:] = (neutral + np.tensordot(weights, blendshapes, 1))[count:]
             clock.lap("blendshapes")
-            confidence = self.confidence_estimator.confidence(shape, target, camera, pose)
+            # Where they are on the surface, both ask.
+            located = target.locate(shape)
+            deviation = np.linalg.norm(located.nearest()[0] - shape, axis=1)
+            confidence = self.confidence_estimator.confidence(shape, target, camera, pose, located=located)
             # What the registration did not go by, it has not measured, even if it has come into view since.
             confidence[:count] = np.minimum(confidence[:count], used)
-            deviation = target.distance(shape)
             clock.lap("measure")
             return Head(
                 topology=self.topology,
