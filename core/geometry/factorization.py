@@ -74,7 +74,7 @@ class SymmetricSolver:
     def _ordered(self, matrix: spmatrix) -> csc_matrix:
         """A matrix (n, n) with its unknowns in the order of elimination.
 
-        To sort its entries takes a quarter of the factorization's time: those of the last matrix are remembered.
+        Sorting its entries takes a quarter of the factorization's time: the last matrix's are remembered.
         """
         rows = csr_matrix(matrix)
         rows.sum_duplicates()

@@ -70,7 +70,8 @@ def perpendicular_part(vectors: np.ndarray, axes: np.ndarray) -> np.ndarray:
     Returns:
         (N, 3).
     """
-    return np.asarray(vectors - (vectors * axes).sum(1, keepdims=True) * axes)
+    x, y, z = (vectors * axes).T
+    return np.asarray(vectors - (x + y + z)[:, None] * axes)
 
 
 def even_barycentric(u: np.ndarray, v: np.ndarray) -> np.ndarray:

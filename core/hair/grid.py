@@ -74,21 +74,20 @@ class Grid:
         x, y, z = at.astype(np.float32)
         corner = (low[0] * self.shape[1] + low[1]) * self.shape[2] + low[2]
         flat = field.reshape(-1, *field.shape[3:])
-        if field.ndim == 4:
-            x, y, z = x[:, None], y[:, None], z[:, None]
-        result = np.zeros((len(points), *field.shape[3:]), np.float32)
+        result = np.zeros((*field.shape[3:], len(points)), np.float32)
         for dx, wx in ((0, 1 - x), (self.shape[1] * self.shape[2], x)):
             for dy, wy in ((0, 1 - y), (self.shape[2], y)):
                 index = corner + (dx + dy)
-                first = flat.take(index, 0)
+                # Channel by channel: half the time of sums over rows of a few numbers.
+                first = np.ascontiguousarray(flat.take(index, 0).T)
                 index += 1
-                part = flat.take(index, 0)
+                part = np.ascontiguousarray(flat.take(index, 0).T)
                 part -= first
                 part *= z
                 part += first
                 part *= wx * wy
                 result += part
-        return result
+        return np.ascontiguousarray(result.T)
 
     def resampled(self, field: np.ndarray, other: "Grid") -> np.ndarray:
         """A field of this grid on the points of another over the same box, trilinear.

@@ -96,13 +96,21 @@ class HairMaps:
         Returns:
             (N, 2) float32 pixels of these pictures, and (N,) float32 depth, meters.
         """
-        rotation = self.pose.rotation.astype(np.float32)
-        in_camera = points.astype(np.float32) @ rotation.T + self.pose.translation.astype(np.float32)
-        depth = np.maximum(in_camera[:, 2], 0.02)
+        # By columns: over rows of two or three numbers numpy takes six times as long.
+        x, y, depth = self.pose.rotation.astype(np.float32) @ points.T.astype(np.float32)
+        for column, shift in zip((x, y, depth), self.pose.translation.astype(np.float32), strict=True):
+            column += shift
+        np.maximum(depth, np.float32(0.02), out=depth)
+        x /= depth
+        y /= depth
         matrix = self.frame.matrix
         scale = (matrix[:, :2] * self.camera.focal_px).astype(np.float32)
         offset = matrix[:, :2] @ np.array([self.camera.cx, self.camera.cy]) + matrix[:, 2]
-        pixels = (in_camera[:, :2] / depth[:, None]) @ scale.T + offset.astype(np.float32)
+        pixels = np.empty((len(points), 2), np.float32)
+        for k, shift in enumerate(offset.astype(np.float32)):
+            column = x * scale[k, 0]
+            column += y * scale[k, 1]
+            np.add(column, shift, out=pixels[:, k])
         return pixels, depth
 
     def part(self, rows: slice, columns: slice) -> "HairMaps":

@@ -149,8 +149,13 @@ class Billboard:
         Returns:
             (N,) meters along the plane, and (N,) meters away from the camera.
         """
-        offset = points[:, :2] - AXIS.astype(points.dtype)
-        return offset @ self.side.astype(points.dtype), offset @ self.depth_axis.astype(points.dtype)
+        # By columns: over rows of two numbers numpy takes several times as long.
+        x, y = (points[:, k] - center for k, center in enumerate(AXIS.astype(points.dtype)))
+        along, away = (
+            x * axis[0] + y * axis[1]
+            for axis in (self.side.astype(points.dtype), self.depth_axis.astype(points.dtype))
+        )
+        return along, away
 
     def points(self, along: np.ndarray, heights: np.ndarray) -> np.ndarray:
         """A lattice of points in the plane.
