@@ -7,7 +7,7 @@ camera, and its zero has no meaning. MediaPipe's log goes to stderr.
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -77,6 +77,10 @@ LYING_DEG = (90.0, -90.0)
 SAME_FACE_DISTANCE = 0.3
 
 
+#: Searches for faces that run beside each other.
+SEARCH_THREADS = 2
+
+
 @dataclass(frozen=True)
 class Reading:
     """One way to see a face: this way up or another.
@@ -91,6 +95,21 @@ class Reading:
     face: FaceLandmarks
     valid: bool
     redetection_error: float
+
+
+@dataclass(frozen=True)
+class TileSearch:
+    """The search for faces in a part of a photo.
+
+    Attributes:
+        picture: (H, W, 3) uint8, the photo or a smaller copy of it.
+        view: The part.
+        found: Detections, in the frame of the picture.
+    """
+
+    picture: np.ndarray
+    view: DetectionView
+    found: Future[list[FaceLandmarks]]
 
 
 class FaceDetector:
@@ -146,28 +165,60 @@ class FaceDetector:
         plain = whole_picture(base.shape, "plain")
         faces = [scaled(face, rgb.shape[1] / base.shape[1]) for face in self._landmarks(base, plain)]
         if thorough:
-            full_range = whole_picture(base.shape, "full range", full_range=True)
-            # The other detector runs beside the close-ups: MediaPipe's tasks may be used by several threads.
-            with ThreadPoolExecutor(1, "photobust-detection") as pool:
-                further = pool.submit(self._landmarks, base, full_range) if max_faces > 1 else None
-                faces = _distinct([verified for face in faces if (verified := self._verified(rgb, face))])
-            if further:
-                faces = self._search(rgb, base, full_range, faces, found=further.result())
-            if faces and further:
-                faces += self._profiles_beside(rgb, faces)
-            if not faces:
-                faces = self._retry(rgb, base)
-            largest = max((face.size for face in faces), default=0.0)
-            # Also where there are enough: which ones are the largest, and how many are left out.
-            if largest < SMALL_FACE * min(rgb.shape[:2]) and (max_faces > 1 or not faces):
-                for scale in tile_levels(rgb.shape):
-                    level = _shrink(rgb, scale)
-                    for view in tiles(level.shape):
-                        faces = self._search(rgb, level, view, faces)
+            # MediaPipe's tasks may be used by several threads.
+            with ThreadPoolExecutor(SEARCH_THREADS, "photobust-detection") as pool:
+                faces = self._search_thoroughly(rgb, base, faces, max_faces > 1, pool)
         largest_first = sorted(faces, key=lambda face: -face.size)[:max_faces]
         if thorough:
             largest_first = [self.with_profile_points(rgb, face) for face in largest_first]
         return DetectedFaces(largest_first, omitted=max(0, len(faces) - max_faces))
+
+    def _search_thoroughly(
+        self,
+        rgb: np.ndarray,
+        base: np.ndarray,
+        detections: Sequence[FaceLandmarks],
+        further: bool,
+        pool: ThreadPoolExecutor,
+    ) -> list[FaceLandmarks]:
+        """Those of a photo's detections that are verified, and faces that further searches find.
+
+        Args:
+            rgb: (H, W, 3) uint8, the photo.
+            base: A smaller copy of it.
+            detections: Found in that copy, photo frame.
+            further: Whether to search where there are faces already; else only where there are none.
+            pool: Runs searches beside each other.
+        """
+        full_range = whole_picture(base.shape, "full range", full_range=True)
+        found_far = pool.submit(self._landmarks, base, full_range) if further else None
+        faces = _distinct([verified for face in detections if (verified := self._verified(rgb, face))])
+        if found_far:
+            faces = self._search(rgb, base, full_range, faces, found=found_far.result())
+        beside = further and bool(faces)
+        if not faces:
+            faces = self._retry(rgb, base)
+        # Also where there are enough: which ones are the largest, and how many are left out.
+        wanted = (further or not faces) and _are_small(faces, rgb)
+        searches = self._tile_searches(rgb, pool) if wanted else []
+        if beside:
+            faces += self._profiles_beside(rgb, faces)
+        if not _are_small(faces, rgb):
+            for search in searches:
+                search.found.cancel()
+            return faces
+        for search in searches:
+            faces = self._search(rgb, search.picture, search.view, faces, found=search.found.result())
+        return faces
+
+    def _tile_searches(self, rgb: np.ndarray, pool: ThreadPoolExecutor) -> "list[TileSearch]":
+        """Searches, which have begun, of all tiles of a photo, the largest ones first."""
+        searches = []
+        for scale in tile_levels(rgb.shape):
+            level = _shrink(rgb, scale)
+            for view in tiles(level.shape):
+                searches.append(TileSearch(level, view, pool.submit(self._landmarks, level, view)))
+        return searches
 
     def averaged(self, rgb: np.ndarray, face: FaceLandmarks) -> FaceLandmarks | None:
         """Average a face with its detection in the mirror image.
@@ -394,6 +445,11 @@ class FaceDetector:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _are_small(faces: Sequence[FaceLandmarks], rgb: np.ndarray) -> bool:
+    """Whether a photo (H, W, 3) may show faces that are too small to be found in all of it."""
+    return max((face.size for face in faces), default=0.0) < SMALL_FACE * min(rgb.shape[:2])
 
 
 def _averaged(face: FaceLandmarks, error: float, again: FaceLandmarks) -> FaceLandmarks | None:

@@ -58,12 +58,15 @@ class DetectionView:
             rgb: (H, W, 3) uint8, the picture.
 
         Returns:
-            (height, width, 3) uint8; the picture itself if the view is all of it.
+            (height, width, 3) uint8; a part of the picture itself if the view is no more than that.
         """
         import cv2
 
-        if np.array_equal(self.matrix, np.eye(2, 3)) and self.size == (rgb.shape[1], rgb.shape[0]):
-            return rgb
+        left, top = -self.matrix[:, 2]
+        right, bottom = left + self.size[0], top + self.size[1]
+        inside = min(left, top) >= 0 and right <= rgb.shape[1] and bottom <= rgb.shape[0]
+        if inside and np.array_equal(self.matrix[:, :2], np.eye(2)) and left % 1 == top % 1 == 0:
+            return rgb[int(top) : int(bottom), int(left) : int(right)]
         return cv2.warpAffine(
             rgb, self.matrix, self.size, flags=cv2.INTER_LINEAR, borderValue=(128, 128, 128)
         )

@@ -72,16 +72,15 @@ def cut_crop(
         np.array([[0, 0], [frame_size, 0], [0, frame_size], [frame_size, frame_size]], float) - 0.5
     )
     height, width = rgb.shape[:2]
-    left, top = np.clip(np.floor(corners.min(0)).astype(int) - 2, 0, [width - 1, height - 1])
-    right, bottom = np.clip(np.ceil(corners.max(0)).astype(int) + 3, [left + 1, top + 1], [width, height])
-    region = rgb[top:bottom, left:right]
     shrink = max(1, int(1.0 / (frame.scale * factor)))
+    left, top = np.clip(np.floor(corners.min(0)).astype(int) - 2, 0, [width - 1, height - 1])
+    right, bottom = np.ceil(corners.max(0)).astype(int) + 3
+    columns = _blocks(left, right, width, shrink)
+    rows = _blocks(top, bottom, height, shrink)
+    region = rgb[top : top + rows * shrink, left : left + columns * shrink]
+    fx, fy = region.shape[1] / columns, region.shape[0] / rows
     if shrink > 1:
-        new = (max(1, round(region.shape[1] / shrink)), max(1, round(region.shape[0] / shrink)))
-        fx, fy = region.shape[1] / new[0], region.shape[0] / new[1]
-        region = cv2.resize(region, new, interpolation=cv2.INTER_AREA)
-    else:
-        fx = fy = 1.0
+        region = cv2.resize(region, (columns, rows), interpolation=cv2.INTER_AREA)
     # Crop pixel -> region pixel; pixel centers are at whole numbers in all of these frames.
     scale = np.array([1 / fx, 1 / fy])
     step = (1 / factor - 1) / 2
@@ -92,6 +91,15 @@ def cut_crop(
     return cv2.warpAffine(
         np.ascontiguousarray(region), matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE
     )
+
+
+def _blocks(first: int, end: int, limit: int, size: int) -> int:
+    """How many blocks of pixels to average: `size` wide where the photo, up to `limit`, has as many pixels.
+
+    Whole blocks are averaged several times as fast as others; beside the last one of a photo some pixels may
+    be left out.
+    """
+    return max(1, min(-(-(end - first) // size), (limit - first) // size))
 
 
 def network_input(picture: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ network whose features the stages sample.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -445,18 +446,17 @@ class LandmarkLifter:
             landmarks: Of the face, photo frame.
             camera: Of the photo.
             rgb: (H, W, 3) uint8, the photo.
-            refined: Whether to average over several crops, and to refine it by its shading, if there is a
-                model of that.
+            refined: Whether to average over several crops and, of frontal faces, both ways, and to refine it
+                by its shading, if there is a model of that.
         """
         if self.profile and landmarks.attempt == PROFILE_ATTEMPT:
             return self.profile.lift(landmarks, camera, rgb, refined)
         view, upright = self.upright(landmarks, camera)
         if not (self.mirror and self.stages):
             return self._prior(*self.estimate(upright, camera), camera, view)
-        crops = CROPS if refined else CROPS[:1]
-        head = self._estimate_both_ways(upright, camera, rgb, view, self.mirror, crops)
+        head = self._estimate_both_ways(upright, camera, rgb, view, self.mirror, refined)
         if self.profile and landmarks.profile_points is not None:
-            head = self._averaged_with_profile(head, landmarks.profile_points, camera, rgb, view, crops)
+            head = self._averaged_with_profile(head, landmarks.profile_points, camera, rgb, view, refined)
         if self.shading and refined:
             side = self.side_view(upright, camera, view, self.mirror)
             head = side.seen(*self.shading.refine(side.picture(rgb), *side.seen(*head)))
@@ -469,7 +469,7 @@ class LandmarkLifter:
         camera: Camera,
         rgb: np.ndarray,
         view: np.ndarray,
-        crops: Sequence[CropVariation],
+        refined: bool,
     ) -> PosedHead:
         """The mean of a head and of what the profile network's landmarks of the same face are lifted to, as
         the yaw and the turn between the two demand.
@@ -478,7 +478,7 @@ class LandmarkLifter:
             return head
         points = profile_points.astype(np.float64)
         upright = np.column_stack([apply_affine(view, points[:, :2]), points[:, 2]])
-        side = self.profile._estimate_both_ways(upright, camera, rgb, view, self.mirror, crops)
+        side = self.profile._estimate_both_ways(upright, camera, rgb, view, self.mirror, refined)
         weight = profile_weight(profile_points, head[0].rotation, side[0].rotation)
         return mean_head([head, side], [1 - weight, weight]) if weight else head
 
@@ -527,22 +527,30 @@ class LandmarkLifter:
         rgb: np.ndarray,
         view: np.ndarray,
         mirror: Mirror,
-        crops: Sequence[CropVariation],
+        refined: bool,
     ) -> PosedHead:
-        """`estimate` from a view, from its mirror image, or their mean, as the yaw demands."""
-        weight = unflipped_weight(fit_pose(points, self.canonical))
-        weights, heads = [], []
-        if weight > 0:
-            weights.append(weight)
-            heads.append(self.estimate(points, camera, rgb, view, crops))
-        if weight < 1:
+        """`estimate` from a view, from its mirror image, or, where it is refined, their mean, as the yaw
+        demands.
+        """
+        crops = CROPS if refined else CROPS[:1]
+
+        def mirrored() -> PosedHead:
             flip, width = mirroring(camera)
-            pose, vertices = self.estimate(
-                mirror.points(points, width), camera, rgb, compose_affine(flip, view), crops
-            )
-            weights.append(1 - weight)
-            heads.append((mirrored_weak_pose(pose, width), mirror.head(vertices)))
-        return mean_head(heads, weights)
+            mirrored_points, mirrored_view = mirror.points(points, width), compose_affine(flip, view)
+            pose, vertices = self.estimate(mirrored_points, camera, rgb, mirrored_view, crops)
+            return mirrored_weak_pose(pose, width), mirror.head(vertices)
+
+        weight = unflipped_weight(fit_pose(points, self.canonical))
+        if not refined and weight > 0:
+            weight = 1.0
+        if weight == 0:
+            return mirrored()
+        if weight == 1:
+            return self.estimate(points, camera, rgb, view, crops)
+        with ThreadPoolExecutor(1, "photobust-lifting") as pool:
+            other = pool.submit(mirrored)
+            heads = [self.estimate(points, camera, rgb, view, crops), other.result()]
+        return mean_head(heads, [weight, 1 - weight])
 
 
 def mean_head(heads: Sequence[PosedHead], weights: Sequence[float]) -> PosedHead:

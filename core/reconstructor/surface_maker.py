@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..detection.detector import FaceDetector
+from ..detection.detector import FaceDetector, FaceLandmarks
 from ..geometry.frames import Camera
 from ..image.crop import cut_crop
 from ..lifting.lifter import HeadPrior, LandmarkLifter
@@ -85,13 +85,19 @@ class SurfaceMaker:
             The surface, with what was found out on the way.
         """
         with ThreadPoolExecutor(1, "photobust-evidence") as pool:
-            redetected = pool.submit(self._redetect, task)
-            given = self._network_input(task, progress, on_prior)
-            # What only the photo and the prior tell is found out beside the surface.
-            with progress.step("segmentation", f"Finding skin and hair around {task.name}"):
-                looking = pool.submit(self._photo_evidence, task, given.prior, redetected)
+            # Lift and network use two threads themselves. What only photo and prior tell is found out beside
+            # what uses one: the guidance, and the surface.
+            with progress.step("guidance", f"Estimating the proportions of {task.name}"):
+                prior = task.prior or self.lifter.lift(task.face, task.camera, task.photo.rgb)
+                if on_prior:
+                    on_prior(task.index, prior)
+                redetecting = pool.submit(self.detector.redetect, task.photo.rgb, task.face)
+                crop = cut_crop(task.photo.rgb, prior.frame)
+                given = NetworkInput(prior, crop, build_guidance(task.face.points, prior, self.lifter))
             with progress.step("network", f"Working out the shape of {task.name}"):
                 volume = self.predictor.predict(given.crop, given.guidance)
+            with progress.step("segmentation", f"Finding skin and hair around {task.name}"):
+                looking = pool.submit(self._photo_evidence, task, prior, redetecting)
             with progress.step("surface", f"Building the surface of {task.name}"):
                 isosurface, volume = self._isosurface(task, given.prior, volume)
             with progress.step("color", f"Coloring {task.name}"):
@@ -117,29 +123,13 @@ class SurfaceMaker:
             quality=quality,
         )
 
-    def _network_input(
-        self, task: FaceTask, progress: FaceProgress, on_prior: Callable[[int, HeadPrior], None] | None
-    ) -> NetworkInput:
-        """The head prior of a face, lifted unless several photos gave it, and what the network sees of it."""
-        with progress.step("guidance", f"Estimating the proportions of {task.name}"):
-            prior = task.prior or self.lifter.lift(task.face, task.camera, task.photo.rgb)
-            if on_prior:
-                on_prior(task.index, prior)
-            crop = cut_crop(task.photo.rgb, prior.frame)
-            return NetworkInput(prior, crop, build_guidance(task.face.points, prior, self.lifter))
-
-    def _redetect(self, task: FaceTask) -> Redetections:
-        """The face detected again, and lifted. Runs in a thread of its own."""
-        photo, camera, face = task.photo, task.camera, task.face
-        redetections = self.detector.redetect(photo.rgb, face)
-        lifted = lift_detections(face, redetections, self.lifter, camera, photo.rgb)
-        return Redetections(redetections, lifted)
-
     def _photo_evidence(
-        self, task: FaceTask, prior: HeadPrior, redetected: "Future[Redetections]"
+        self, task: FaceTask, prior: HeadPrior, redetecting: "Future[list[tuple[float, FaceLandmarks]]]"
     ) -> PhotoEvidence:
         """What the photo says beside what the surface is made of. Runs in a thread of its own."""
         photo, camera, face = task.photo, task.camera, task.face
+        found = redetecting.result()
+        redetected = Redetections(found, lift_detections(face, found, self.lifter, camera, photo.rgb))
         segmentation = None
         if self.segmenter:
             segmentation = self.segmenter.segment(photo.rgb, camera, prior.pose)
@@ -155,7 +145,7 @@ class SurfaceMaker:
             coverage = measure_coverage(
                 photo.rgb, segmentation, face.points, self.lifter.canonical, direction
             )
-        return PhotoEvidence(segmentation, redetected.result(), coverage)
+        return PhotoEvidence(segmentation, redetected, coverage)
 
     def _isosurface(
         self, task: FaceTask, prior: HeadPrior, volume: np.ndarray

@@ -6,6 +6,8 @@ all over the mesh, weighted by nearness (implicit moving least squares: Shen, O'
 Shewchuk, "Interpolating and approximating implicit surfaces from polygon soup", SIGGRAPH 2004).
 """
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 
 from ..geometry.frames import VOLUME_SHAPE
@@ -41,8 +43,11 @@ def signed_distance(head: PriorMesh, box: Box) -> np.ndarray:
     Returns:
         (D, H, W) float32 [z, y, x], voxels, positive inside, clamped to FAR.
     """
-    inside = inside_voxels(head, box)
-    near, distance = _distance_near(head, inside, box)
+    with ThreadPoolExecutor(1, "photobust-distance") as pool:
+        sampling = pool.submit(_samples_of, head, np.array([side.start for side in box])[::-1])
+        inside = inside_voxels(head, box)
+        border = _border(inside)
+    near, distance = _distance_near(*sampling.result(), border)
     field = np.where(inside, np.float32(FAR), np.float32(-FAR))
     # Folds of the mesh that cross each other confuse the mean: there the rays are right.
     side = np.where(inside.ravel()[near], np.float32(1), np.float32(-1))
@@ -69,17 +74,28 @@ def inside_voxels(head: PriorMesh, box: Box) -> np.ndarray:
     return winding > 0
 
 
-def _distance_near(head: PriorMesh, inside: np.ndarray, box: Box) -> tuple[np.ndarray, np.ndarray]:
-    """Flat indices (N,) of the voxels of a box near the surface, and (N,) float32 their distance, voxels."""
-    samples, normals, area = _samples_of(head, np.array([side.start for side in box])[::-1])
-    depth, height, width = inside.shape
+def _distance_near(
+    samples: np.ndarray, normals: np.ndarray, area: np.ndarray, border: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The distance of the voxels of a box near the surface.
+
+    Args:
+        samples: (3, N) float32, see `_samples_of`.
+        normals: (3, N) float32, the same.
+        area: (N,) float32, the same.
+        border: (D, H, W) bool, the voxels that the mesh passes through or beside.
+
+    Returns:
+        (M,) int64, flat indices of the voxels, and (M,) float32, voxels.
+    """
+    depth, height, width = border.shape
     voxel = np.round(samples)
     limits = np.array([[width], [height], [depth]]) - 2
     used = np.flatnonzero(((voxel >= 1) & (voxel <= limits)).all(0))
     x, y, z = voxel[:, used].astype(np.int64)
     first = (z * height + y) * width + x
     # Parts of the mesh inside the head, as where lips touch, are no surface.
-    kept = _border(inside).ravel()[first]
+    kept = border.ravel()[first]
     first, used = first[kept], used[kept]
     # In the order of the voxels, so that neighbors in memory are added to one after the other.
     # Voxel and sample in one number each: sorting numbers is several times as fast as finding their order.
@@ -87,7 +103,7 @@ def _distance_near(head: PriorMesh, inside: np.ndarray, box: Box) -> tuple[np.nd
     first, used = keys >> SAMPLE_BITS, keys & ((1 << SAMPLE_BITS) - 1)
     offset = np.take(voxel - samples, used, axis=1)
     normals, area = np.take(normals, used, axis=1), area[used]
-    weights, sums = np.zeros(inside.size, np.float32), np.zeros(inside.size, np.float32)
+    weights, sums = np.zeros(border.size, np.float32), np.zeros(border.size, np.float32)
     for start in range(0, len(first), CHUNK):
         part = slice(start, start + CHUNK)
         _add_samples(
