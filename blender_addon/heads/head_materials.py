@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import bpy
+import numpy as np
 
 from ..blender import compat
+from ..blender.images import block_means
 from ..blender.shader_nodes import add_node, add_principled, new_material
 
 IMAGE_NODE = "Albedo"
@@ -228,6 +230,38 @@ def _with_holes(image: bpy.types.Image | None) -> bpy.types.Image | None:
     copy.name = f"{image.name} lashes"
     copy.alpha_mode = "STRAIGHT"
     return copy
+
+
+def reduce_textures(materials: Iterable[bpy.types.Material], size: int) -> None:
+    """Put smaller textures in the place of large ones, which small pictures would be slow with.
+
+    Args:
+        materials: As `build_materials` makes them.
+        size: Side of the textures that nothing is done to, pixels.
+    """
+    reduced: list[tuple[bpy.types.Image, np.ndarray | None]] = []
+    for material in materials:
+        node = material.node_tree.nodes.get(IMAGE_NODE)
+        image = node.image if node else None
+        if node is None or image is None:
+            continue
+        # To ask an image for its size decodes it: of each picture that is done once.
+        known = [pixels for other, pixels in reduced if same_picture(image, other)]
+        if not known:
+            known = [_reduced_pixels(image, size)]
+            reduced.append((image, known[0]))
+        if known[0] is not None:
+            height, width, _ = known[0].shape
+            smaller = bpy.data.images.new(image.name, width, height, alpha=True)
+            smaller.alpha_mode = image.alpha_mode
+            smaller.pixels.foreach_set(known[0].ravel())
+            node.image = smaller
+
+
+def _reduced_pixels(image: bpy.types.Image, size: int) -> np.ndarray | None:
+    """(H, W, 4) float32, means of an image's pixels; None if it is hardly larger than `size`."""
+    step = min(image.size) // size
+    return None if step < 2 or any(side % step for side in image.size) else block_means(image, step)
 
 
 def same_picture(one: bpy.types.Image | None, other: bpy.types.Image | None) -> bool:

@@ -24,6 +24,10 @@ from .renderers import WORKBENCH, render_linear
 HALF_ANGLE = math.atan(18.0 / 105.0)
 #: Side of what Workbench renders over side of the picture. The others smooth edges themselves.
 OVERSAMPLE = 2
+#: Kinds of objects that pictures show.
+SHOWN = ("MESH", "CURVES", "CURVE", "SURFACE", "META", "FONT")
+#: How near the camera a box may be, as a fraction of the camera's distance, for it to be all in front of it.
+NEAREST = 0.05
 #: Space around what fills the picture most, as a fraction of the picture.
 MARGIN = 0.04
 
@@ -92,7 +96,7 @@ class RenderScene(Closing):
         if scene is None or subject is None:
             raise RenderError("What was being rendered is gone: it was undone, or another file was opened.")
         subject.matrix_world = Matrix.Rotation(math.radians(turn), 4, "Z") @ self._matrix
-        picture = render_linear(scene)
+        picture = self._rendered(scene)
         n = self._oversample
         if n > 1:  # added up by slices, which is ten times as quick as a mean over axes
             parts = [picture[y::n, x::n] for y in range(n) for x in range(n)]
@@ -102,6 +106,52 @@ class RenderScene(Closing):
             straight = linear_to_bytes(color / np.maximum(alpha, 1e-4))
             return np.concatenate([straight, np.rint(alpha * 255.0).astype(np.uint8)], 2)
         return linear_to_bytes(color + self._backdrop * (1.0 - alpha))
+
+    def _rendered(self, scene: bpy.types.Scene) -> np.ndarray:
+        """(N, N, 4) float32: what the scene shows, see `render_linear`. Only the part of the picture in which
+        there is something is rendered.
+        """
+        side = scene.render.resolution_x
+        picture = np.zeros((side, side, 4), np.float32)
+        scene.view_layers[0].update()  # children follow the turn
+        corners = [
+            ob.matrix_world @ Vector(corner)
+            for ob in scene.objects
+            if ob.type in SHOWN
+            for corner in ob.bound_box
+        ]
+        left, top, right, bottom = covered_part(np.array(corners), scene.camera.location.length, side)
+        if left < right and top < bottom:
+            render = scene.render
+            render.use_border = render.use_crop_to_border = True
+            # A quarter of a pixel more: Blender's versions round fractions, or cut them off.
+            render.border_min_x, render.border_max_x = (left + 0.25) / side, (right + 0.25) / side
+            render.border_min_y = (side - bottom + 0.25) / side
+            render.border_max_y = (side - top + 0.25) / side
+            picture[top:bottom, left:right] = render_linear(scene)
+        return picture
+
+
+def covered_part(corners: np.ndarray, distance: float, side: int) -> tuple[int, int, int, int]:
+    """The part of a picture in which the camera sees what boxes enclose.
+
+    Args:
+        corners: (N, 3) float, of the boxes, world frame; the camera looks along +y at the origin.
+        distance: Of the camera from the origin, the same unit.
+        side: Of the square picture, pixels.
+
+    Returns:
+        Left, top, right and bottom, pixels, even numbers; empty if nothing is in the picture.
+    """
+    depth = corners[:, 1] + distance
+    if (depth < NEAREST * distance).any():
+        return 0, 0, side, side
+    half = depth * math.tan(HALF_ANGLE)
+    x, y = corners[:, 0] / half, -corners[:, 2] / half
+    pixels = (np.stack([x, y]) + 1.0) * (side / 2)
+    low = np.floor(pixels.min(1) / 2 - 1).clip(0, side // 2).astype(int) * 2
+    high = np.ceil(pixels.max(1) / 2 + 1).clip(0, side // 2).astype(int) * 2
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
 
 def distance_for(points: np.ndarray, center: np.ndarray) -> float:

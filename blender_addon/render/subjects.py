@@ -14,6 +14,7 @@ from ..errors import RenderError, StepError
 from ..heads import hair
 from ..heads.build import build_head
 from ..heads.confidence import SWITCH_NODE, tree_shows_confidence
+from ..heads.head_materials import reduce_textures
 from ..heads.head_npz import FILE_NAME as HEAD_FILE
 from ..heads.head_npz import TEXTURE, read_head
 from ..heads.ply import read_ply
@@ -33,6 +34,8 @@ CENTER = (0.0, 0.065, -0.03)
 DISTANCE = 1.03
 #: Height of a picture, pixels, up to which nobody sees whether the head's quads are subdivided.
 SMALL = 512
+#: Side of the textures in it, pixels.
+SMALL_TEXTURE = 1024
 #: How far from a head's bounding box hair decides how much the picture shows, meters.
 HAIR_MARGIN = 0.06
 #: How rough Workbench takes the head's materials to be: wet eyes catch the light.
@@ -101,6 +104,7 @@ def of_folder(folder: Path, smooth: bool = True, renderer: str = renderers.WORKB
                 collection.objects.link(ob)
             else:
                 ob.modifiers.clear()
+                reduce_textures(ob.data.materials, SMALL_TEXTURE)
             hair.add_hair(ob, folder, product, only=True, offset=offset)
             points = _with_hair(ob, head.photo)
             return _of_standard_size(ob, points, "TEXTURE" if texture else "MATERIAL", lighting.PORTRAIT)

@@ -22,6 +22,7 @@ from blender_addon.blender.temporary_data import block_names
 from blender_addon.blender_worker.steps import load_step
 from blender_addon.errors import AddonError
 from blender_addon.heads.build import build_head
+from blender_addon.heads.head_materials import IMAGE_NODE
 from blender_addon.heads.head_npz import read_head
 from blender_addon.render import render_scene, stills, subjects, turntable, video
 from tests.blender_addon.inside import main
@@ -357,6 +358,53 @@ def check_transparent(folder):
     hue = picture[edge][:, :3].astype(float)
     hue = (hue / hue.sum(1, keepdims=True)).mean(0)
     assert np.abs(hue - SKIN / SKIN.sum()).max() < 0.06, hue
+
+
+def check_covered_part(folder):
+    """Only the part of a picture in which there is something is rendered, and nothing of it is missing."""
+    found = render_scene.covered_part
+    subject = subjects.of_folder(folder / "head")
+    with render_scene.RenderScene(subject.build, WORKBENCH, SIZE, transparent=True) as scene:
+        for turn in (0.0, 40.0, 90.0):
+            part, sides = scene.render_view(turn), []
+
+            def whole(corners, distance, side, sides=sides):
+                sides.append((found(corners, distance, side), side))
+                return 0, 0, side, side
+
+            render_scene.covered_part = whole
+            assert np.array_equal(scene.render_view(turn), part)
+            render_scene.covered_part = found
+            (left, top, right, bottom), side = sides[0]
+            assert (right - left) * (bottom - top) < 0.8 * side * side
+    # A box of 0.2 in the middle, from 1 away, in front of which it is 1.1 wide; and one around the camera.
+    box = np.array([(x, y, z) for x in (-0.1, 0.1) for y in (-0.1, 0.1) for z in (-0.1, 0.1)])
+    reach = 100 * (1 - 0.1 / (0.9 * np.tan(render_scene.HALF_ANGLE)))
+    left, top, right, bottom = found(box, 1.0, 200)
+    assert left == top and right == bottom == 200 - left and reach - 4 <= left <= reach
+    assert found(box * 20, 1.0, 200) == (0, 0, 200, 200)
+
+
+def check_small_textures(folder):
+    """In small pictures a large texture is smaller: skin and lashes keep their own alpha modes."""
+    large = np.zeros((2048, 2048, 4), np.uint8)
+    large[:, ::2] = (100, 50, 200, 255)
+    save_png(folder / "head/albedo.png", large)
+    subject = subjects.of_folder(folder / "head", smooth=False)
+    scene = bpy.data.scenes.new("small")
+    before = {image.name for image in bpy.data.images}
+    ob = subject.build(scene.collection).object
+    images = {
+        node.image
+        for material in ob.data.materials
+        for node in material.node_tree.nodes
+        if node.name == IMAGE_NODE
+    }
+    assert {image.alpha_mode for image in images} == {"CHANNEL_PACKED", "STRAIGHT"}
+    for image in images:
+        assert image.name not in before and tuple(image.size) == (1024, 1024)
+        values = np.array(image.pixels[:4000]).reshape(-1, 4) * 255
+        assert np.abs(values - (50, 25, 100, 127.5)).max() < 1
 
 
 def check_operator(folder):
