@@ -13,7 +13,7 @@ from skimage import data
 from core.detection.detector import FaceDetector, FaceLandmarks
 from core.detection.landmarks import distance, is_plausible, overlap, same_face, scaled
 from core.detection.mediapipe_topology import CHIN, FOREHEAD, LEFT_EYE_OUTER, NOSE_TIP, RIGHT_EYE_OUTER
-from core.detection.views import mirrored_view, retries, rotated, tile_levels, tiles
+from core.detection.views import mirrored_view, retries, rotated, tile_levels, tiles, whole_picture
 from core.errors import ModelError
 from core.geometry.frames import apply_affine, invert_affine
 from core.image.photo import load_photo
@@ -236,6 +236,17 @@ def test_view_shows_what_its_matrix_says(astronaut):
         center = np.array([(x * shown).sum(), (y * shown).sum()]) / shown.sum()
         assert shown.shape == view.size[::-1]
         np.testing.assert_allclose(center, apply_affine(view.matrix, np.array([150.0, 200.0])), atol=0.3)
+
+
+def test_tiles_are_parts_of_the_picture(astronaut):
+    """Nothing is resampled where a view is a part of the picture, and nothing differs from resampling."""
+    picture = astronaut[:, :480]
+    views = [*tiles((1024, 900)), whole_picture(picture.shape, "plain")]
+    large = cv2.resize(astronaut, (900, 1024))
+    for view, rgb in [*((view, large) for view in views[:-1]), (views[-1], picture)]:
+        part = view.render(rgb)
+        assert np.shares_memory(part, rgb)
+        assert np.array_equal(part, cv2.warpAffine(rgb, view.matrix, view.size))
 
 
 @given(st.integers(200, 9000), st.integers(200, 9000))

@@ -16,7 +16,7 @@ from core.geometry.reflection import mirrored_camera, mirrored_picture, mirrored
 from core.image.crop import face_frame
 from core.lifting.cascade import FeatureSites, Stage
 from core.lifting.face_features import FaceFeatures, OnnxFeatures, TorchFeatures, extract_features, sample_map
-from core.lifting.lifter import FRONTAL_YAW_DEG, LandmarkLifter, unflipped_weight
+from core.lifting.lifter import CROPS, FRONTAL_YAW_DEG, LandmarkLifter, unflipped_weight
 
 MODELS = Path(__file__).resolve().parents[3] / "models"
 
@@ -198,3 +198,20 @@ def test_refined_heads_depend_less_on_where_the_face_is_cut_out(astronaut, face,
         ]
         away.append(np.linalg.norm(heads[0].vertices - heads[1].vertices, axis=1).mean())
     assert 0 < away[1] < away[0]
+
+
+def test_an_unrefined_lift_looks_once(astronaut, face, lifter, monkeypatch):
+    """Of a frontal face: refined, both ways and at each crop."""
+    network, pictures = lifter.network, []
+
+    class Counting:
+        def run(self, picture):
+            pictures.append(picture)
+            return network.run(picture)
+
+    monkeypatch.setattr(lifter, "network", Counting())
+    looks = []
+    for refined in (False, True):
+        lifter.lift(face, Camera.from_focal_mm(50, *astronaut.shape[1::-1]), astronaut, refined)
+        looks.append(len(pictures))
+    assert looks == [1, 1 + 2 * len(CROPS)]
