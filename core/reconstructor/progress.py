@@ -15,8 +15,8 @@ PERSON_FRACTION = 0.15
 #: What is done beside another step counts nothing.
 STEP_SECONDS = {
     "guidance": 0.05,
-    "segmentation": 0.0,
     "network": 0.06,
+    "segmentation": 0.0,
     "surface": 0.15,
     "color": 0.04,
     "landmarks": 0.01,
