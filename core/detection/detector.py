@@ -33,6 +33,7 @@ from .mediapipe_import import import_mediapipe
 from .mediapipe_landmarker import MediaPipeLandmarker
 from .profile_finder import PROFILE_ATTEMPT, ProfileFinder, is_searched, landmark_yaw, windows_beside
 from .views import (
+    UNVERIFIED_CONFIDENCE,
     DetectionView,
     close_ups,
     retries,
@@ -163,6 +164,8 @@ class FaceDetector:
         rgb = np.ascontiguousarray(rgb)
         base = _shrink(rgb, SEARCH_SIZE / max(rgb.shape[:2]))
         plain = whole_picture(base.shape, "plain")
+        if not thorough:
+            plain = replace(plain, confidence=UNVERIFIED_CONFIDENCE)
         faces = [scaled(face, rgb.shape[1] / base.shape[1]) for face in self._landmarks(base, plain)]
         if thorough:
             # MediaPipe's tasks may be used by several threads.

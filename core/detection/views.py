@@ -12,6 +12,9 @@ from .mediapipe_topology import CHIN, FOREHEAD
 
 #: MediaPipe's least confidence: what it finds is verified. Each one takes two graphs of its own, 47 MB.
 CONFIDENCE = 0.3
+#: The same where nothing is verified, as for training pictures: of faces that are turned far, boxes that are
+#: sure of little move the landmarks (beyond 60 degrees 2.8 instead of 2.1 mm as placed; docs/diary.md).
+UNVERIFIED_CONFIDENCE = 0.5
 #: The same in the last views.
 LAST_CONFIDENCE = 0.15
 #: Side of a tile as the detector gets it, pixels.

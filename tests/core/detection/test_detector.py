@@ -13,7 +13,16 @@ from skimage import data
 from core.detection.detector import FaceDetector, FaceLandmarks
 from core.detection.landmarks import distance, is_plausible, overlap, same_face, scaled
 from core.detection.mediapipe_topology import CHIN, FOREHEAD, LEFT_EYE_OUTER, NOSE_TIP, RIGHT_EYE_OUTER
-from core.detection.views import mirrored_view, retries, rotated, tile_levels, tiles, whole_picture
+from core.detection.views import (
+    CONFIDENCE,
+    UNVERIFIED_CONFIDENCE,
+    mirrored_view,
+    retries,
+    rotated,
+    tile_levels,
+    tiles,
+    whole_picture,
+)
 from core.errors import ModelError
 from core.geometry.frames import apply_affine, invert_affine
 from core.image.photo import load_photo
@@ -140,6 +149,24 @@ def test_wrong_arrays(detector):
     for bad in (np.zeros((10, 10)), np.zeros((10, 10, 4), np.uint8), np.zeros((10, 10, 3), np.float32)):
         with pytest.raises(ValueError, match="uint8"):
             detector.detect(bad)
+
+
+def test_what_is_not_verified_has_to_be_surer(astronaut, monkeypatch):
+    """Training's landmarks: boxes that are sure of little would move them."""
+    asked = []
+    landmarker = FaceDetector._landmarker
+
+    def noted(self, full_range, confidence):
+        asked.append(confidence)
+        return landmarker(self, full_range, confidence)
+
+    monkeypatch.setattr(FaceDetector, "_landmarker", noted)
+    with FaceDetector.from_pretrained() as detector:
+        assert detector.detect(astronaut, max_faces=1, thorough=False)
+        assert asked == [UNVERIFIED_CONFIDENCE]
+        asked.clear()
+        assert detector.detect(astronaut, max_faces=1)
+        assert set(asked) == {CONFIDENCE}
 
 
 def test_missing_models(tmp_path):
