@@ -6,7 +6,7 @@ applications to face alignment", CVPR 2013), here for a head's shape and pose, w
 photos.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,7 +109,7 @@ class Stage:
         return np.asarray(self.weight @ ((x - self.mean) / self.scale) + self.bias)
 
     @classmethod
-    def read(cls, weights: dict[str, np.ndarray], number: int) -> "Stage":
+    def read(cls, weights: Mapping[str, np.ndarray], number: int) -> "Stage":
         """Take one stage out of a lifter's weights.
 
         Args:

@@ -9,7 +9,7 @@ The lifter gives the pose, the crop and the template that the volume network cor
 network whose features the stages sample.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,7 +35,7 @@ from ..geometry.frames import (
 from ..geometry.pose import WeakPerspectivePose, angle_between, fit_pose, mean_pose, rotation_matrix
 from ..geometry.reflection import mirrored_weak_pose
 from ..image.crop import UNVARIED, CropVariation, face_frame
-from ..runtime.weights import safetensors_arrays
+from ..runtime.stored_weights import StoredWeights
 from ..template.symmetry import Mirror
 from ..template.template import HeadTemplate
 from .cascade import FeatureSites, Stage, mean_of
@@ -147,12 +147,12 @@ class LandmarkLifter:
 
     def __init__(
         self,
-        weights: dict[str, np.ndarray],
+        weights: Mapping[str, np.ndarray],
         template: HeadTemplate,
         network: FeatureNetwork | None = None,
         mirror: Mirror | None = None,
         shading: ShadingModel | None = None,
-        profile_weights: dict[str, np.ndarray] | None = None,
+        profile_weights: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         """Take the weights.
 
@@ -164,7 +164,7 @@ class LandmarkLifter:
             shading: Refines heads by their shading; used with `network` and `mirror` only.
             profile_weights: What differs for faces seen from the side; used with `network` and `mirror` only.
         """
-        self.weights = {name: np.asarray(value, np.float32) for name, value in weights.items()}
+        self.weights = StoredWeights(weights)
         self.template = template
         self.canonical = self.weights["canonical"].astype(np.float64)
         #: (M, 3) int32, triangles of MediaPipe's face mesh: the guidance draws it.
@@ -172,7 +172,7 @@ class LandmarkLifter:
         self.layers = sum(name.startswith("layer") and name.endswith("weight") for name in self.weights)
         self.network, self.mirror, self.shading = network, mirror, shading
         count = sum(name.startswith("stage") and name.endswith("weight") for name in self.weights)
-        self.stages = [Stage.read(self.weights, k + 1) for k in range(count)] if network else []
+        self._stage_count = count if network else 0
         #: Corrects what the stages give; `from_pretrained` reads it.
         self.dense: DenseLandmarks | None = None
         if "probes" in weights:
@@ -205,9 +205,7 @@ class LandmarkLifter:
         Raises:
             ModelError: A file is missing or damaged, or was fitted to another lifter.
         """
-        # In single precision once for all: the shading's model keeps some of them, too.
-        arrays = safetensors_arrays(Path(models_dir) / FILE_NAME)
-        weights = {name: np.asarray(value, np.float32) for name, value in arrays.items()}
+        weights = StoredWeights.of_file(Path(models_dir) / FILE_NAME)
         network = load_feature_network(models_dir, backend) if "probes" in weights else None
         mirror = Mirror.load(models_dir) if network else None
         template = template or HeadTemplate.load(models_dir)
@@ -217,6 +215,19 @@ class LandmarkLifter:
         if network and dense:
             lifter.dense = load_dense_landmarks(models_dir, lifter_fingerprint(weights), backend)
         return lifter
+
+    @property
+    def stages(self) -> list[Stage]:
+        """What corrects the regression, in turn; none without the network of features."""
+        return [Stage.read(self.weights, k + 1) for k in range(self._stage_count)]
+
+    def release_memory(self) -> None:
+        """Give back what is kept for the next face: weights are read again, in some 5 ms."""
+        if self.network:
+            self.network.release_memory()
+        self.weights.release()
+        if self.profile:
+            self.profile.weights.release()
 
     def regress(self, x: np.ndarray) -> np.ndarray:
         """Find pose and shape by the landmarks alone.
@@ -452,7 +463,7 @@ class LandmarkLifter:
         if self.profile and landmarks.attempt == PROFILE_ATTEMPT:
             return self.profile.lift(landmarks, camera, rgb, refined)
         view, upright = self.upright(landmarks, camera)
-        if not (self.mirror and self.stages):
+        if not (self.mirror and self._stage_count):
             return self._prior(*self.estimate(upright, camera), camera, view)
         head = self._estimate_both_ways(upright, camera, rgb, view, self.mirror, refined)
         if self.profile and landmarks.profile_points is not None:
@@ -565,7 +576,7 @@ def mean_head(heads: Sequence[PosedHead], weights: Sequence[float]) -> PosedHead
     return mean_pose(poses, weights), np.asarray(vertices, np.float32)
 
 
-def load_profile_weights(models_dir: Path, weights: dict[str, np.ndarray]) -> dict[str, np.ndarray] | None:
+def load_profile_weights(models_dir: Path, weights: Mapping[str, np.ndarray]) -> StoredWeights | None:
     """What differs for faces seen from the side.
 
     Args:
@@ -581,8 +592,10 @@ def load_profile_weights(models_dir: Path, weights: dict[str, np.ndarray]) -> di
     path = Path(models_dir) / PROFILE_FILE_NAME
     if not path.is_file():
         return None
-    profile = safetensors_arrays(path)
-    if not np.array_equal(profile.pop(FITTED_TO, None), lifter_fingerprint(weights)):
+    profile = StoredWeights.of_file(path)
+    fitted_to = profile.get(FITTED_TO, np.zeros(0))
+    profile.entries.pop(FITTED_TO, None)
+    if not np.array_equal(fitted_to, lifter_fingerprint(weights)):
         raise ModelError(
             f"{path} belongs to another version of the lifter: get the project's models folder again"
         )
@@ -590,11 +603,12 @@ def load_profile_weights(models_dir: Path, weights: dict[str, np.ndarray]) -> di
 
 
 def with_profile_weights(
-    weights: dict[str, np.ndarray], profile: dict[str, np.ndarray]
-) -> dict[str, np.ndarray]:
+    weights: Mapping[str, np.ndarray], profile: Mapping[str, np.ndarray]
+) -> StoredWeights:
     """A lifter's weights with those for faces from the side in their place."""
-    kept = {k: v for k, v in weights.items() if not k.startswith((*PROFILE_PARTS, "layer"))}
-    return kept | profile
+    entries = StoredWeights(weights).entries
+    kept = {k: v for k, v in entries.items() if not k.startswith((*PROFILE_PARTS, "layer"))}
+    return StoredWeights(kept | StoredWeights(profile).entries)
 
 
 @dataclass(frozen=True)

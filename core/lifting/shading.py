@@ -39,6 +39,7 @@ from ..geometry.visibility import (
 )
 from ..image.color import LUMINANCE, linear_of_bytes_float32
 from ..image.crop import cut_crop
+from ..runtime.stored_weights import StoredWeights
 from ..runtime.weights import model_arrays
 from ..template.template import HeadTemplate
 from .cascade import FeatureSites
@@ -92,11 +93,11 @@ def lifter_fingerprint(weights: Mapping[str, np.ndarray]) -> np.ndarray:
     Returns:
         (32,) uint8, the SHA-256 of its mean head and of all of its one-dimensional arrays as float32.
     """
-    digest = hashlib.sha256()
-    for name in sorted(weights):
-        if name == "mean" or np.ndim(weights[name]) == 1:
+    digest, stored = hashlib.sha256(), StoredWeights(weights)
+    for name in sorted(stored):
+        if name == "mean" or stored.dimensions(name) == 1:
             digest.update(name.encode())
-            digest.update(np.ascontiguousarray(weights[name], np.float32).tobytes())
+            digest.update(np.ascontiguousarray(stored[name]).tobytes())
     return np.frombuffer(digest.digest(), np.uint8)
 
 
@@ -332,9 +333,9 @@ class ShadingModel:
         self.triangles = triangles[(triangles < len(template.vertices)).all(1)].astype(np.int64)
         self.sites = FeatureSites.of(np.asarray(arrays["vertices"], np.int64), self.triangles)
         self.scale = np.asarray(weights["output_scale"], np.float64)
-        self.basis = np.asarray(weights["basis"], np.float32)
-        shape_scale = np.asarray(weights["output_scale"][POSE:], np.float32)
-        moves = self.basis[:, self.sites.used] * shape_scale[:, None, None]
+        self._weights = StoredWeights(weights)
+        shape_scale = self._weights["output_scale"][POSE:]
+        moves = self._weights["basis"][:, self.sites.used] * shape_scale[:, None, None]
         #: (3 * M, C) float32: how the vertices around those used move, meters in the head frame.
         self._moves = np.ascontiguousarray(moves.reshape(len(moves), -1).T)
         self._pattern = NormalPattern.of(self.sites)
@@ -380,7 +381,7 @@ class ShadingModel:
             The pose and (V, 3) float32 vertices.
         """
         change = correction * self.scale
-        offset = np.tensordot(change[POSE:].astype(np.float32), self.basis, 1)
+        offset = np.tensordot(change[POSE:].astype(np.float32), self._weights["basis"], 1)
         turned = pose.corrected(rotation_matrix(change[:3]), change[3:5], float(change[5]))
         return turned, vertices + offset
 

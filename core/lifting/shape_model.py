@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ModelError
-from ..runtime.weights import model_arrays, safetensors_arrays
+from ..runtime.stored_weights import StoredWeights
+from ..runtime.weights import model_arrays
 from ..template.template import HeadTemplate
 from .lifter import FILE_NAME as LIFTER_FILE
 from .lifter import LandmarkLifter
@@ -126,7 +127,7 @@ class FaceShapeModel:
         Raises:
             ModelError: A file is missing or damaged.
         """
-        weights = safetensors_arrays(Path(models_dir) / LIFTER_FILE)
+        weights = StoredWeights.of_file(Path(models_dir) / LIFTER_FILE)
         return cls.load(LandmarkLifter(weights, HeadTemplate.load(models_dir)), models_dir)
 
     @property

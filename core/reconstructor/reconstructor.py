@@ -22,6 +22,7 @@ from ..runtime.weights import models_folder, verify_models
 from ..segmentation.segmenter import Segmenter
 from ..surface.isosurface import Surface
 from ..surface.settings import DEFAULT_SETTINGS, SurfaceSettings
+from ..template.template import HeadTemplate
 from ..texture.settings import TextureSettings
 from ..volume import load_predictor
 from ..volume.flip_averaging import FlipAveragedPredictor
@@ -65,6 +66,7 @@ class Reconstructor:
         texture_settings: TextureSettings = TextureSettings(),  # noqa: B008 (frozen)
         segmenter: Segmenter | None = None,
         hair_settings: HairSettings = HairSettings(),  # noqa: B008 (frozen)
+        head_maker: HeadMaker | None = None,
     ) -> None:
         """Take the models; `from_pretrained` loads them.
 
@@ -81,6 +83,8 @@ class Reconstructor:
             texture_settings: What can be set of the texture.
             segmenter: Finds out what the pixels around a head show; without it nobody knows.
             hair_settings: What can be set of the hair.
+            head_maker: Makes animation-ready heads with these settings (default: one that has prepared
+                nothing).
         """
         self.detector = detector
         self.lifter = lifter
@@ -90,12 +94,12 @@ class Reconstructor:
         self.models_dir = models_dir
         self.backend = backend
         self._models_dir = models_dir or models_folder()
-        self._head_maker = HeadMaker(
+        self._head_maker = head_maker or HeadMaker(
             lifter.template, self._models_dir, backend, wrap_settings, texture_settings, hair_settings
         )
 
     @classmethod
-    def from_pretrained(
+    def from_pretrained(  # noqa: PLR0913 (options with defaults, given by name)
         cls,
         models_dir: str | Path | None = None,
         backend: str | None = None,
@@ -105,6 +109,7 @@ class Reconstructor:
         wrap_settings: WrapSettings = WrapSettings(),  # noqa: B008 (frozen)
         texture_settings: TextureSettings = TextureSettings(),  # noqa: B008 (frozen)
         hair_settings: HairSettings = HairSettings(),  # noqa: B008 (frozen)
+        head: HeadOptions | None = None,
     ) -> "Reconstructor":
         """Load the models of a folder.
 
@@ -119,6 +124,8 @@ class Reconstructor:
             wrap_settings: What can be set of the wrap.
             texture_settings: What can be set of the texture.
             hair_settings: What can be set of the hair.
+            head: How the first animation-ready heads will be asked for: what they are made with is prepared
+                beside all that comes before them.
 
         Returns:
             The reconstructor.
@@ -131,7 +138,12 @@ class Reconstructor:
         verify_models(folder, backend)
         with ThreadPoolExecutor(1, "photobust-load") as pool:
             loading = pool.submit(load_predictor, folder, backend, threads)
-            lifter = LandmarkLifter.from_pretrained(folder, backend=backend)
+            template = HeadTemplate.load(folder)
+            settings = wrap_settings, texture_settings, hair_settings
+            head_maker = HeadMaker(template, folder, backend, *settings)
+            if head:
+                head_maker.prepare(head)
+            lifter = LandmarkLifter.from_pretrained(folder, template, backend)
             predictor = loading.result()
         return cls(
             FaceDetector.from_pretrained(folder, backend),
@@ -144,6 +156,7 @@ class Reconstructor:
             texture_settings,
             load_segmenter(folder, backend),
             hair_settings,
+            head_maker,
         )
 
     def reconstruct(  # noqa: PLR0913 (options with defaults, given by name)
@@ -300,9 +313,8 @@ class Reconstructor:
         wrapped = finished = adjusted = None
         options = task.wrap
         if options:
-            if self.lifter.network:
-                # What the networks keep for the next photo is a tenth of all; the texture needs it.
-                self.lifter.network.release_memory()
+            # What networks and lifter keep for the next photo is a sixth of all; the texture needs it.
+            self.lifter.release_memory()
             wrapped = self._head_maker.wrap(task, made, progress)
             adjusted = wrapped.adjusted
             task = corrected_task(task, adjusted) if adjusted else task

@@ -81,7 +81,7 @@ def safetensors_arrays(path: Path, torch: bool = False) -> dict[str, Any]:
     Raises:
         ModelError: The file is missing or damaged.
     """
-    with _readable_safetensors(path):
+    with readable_safetensors(path):
         if torch:
             from safetensors.torch import load_file as load_tensors
 
@@ -105,13 +105,13 @@ def safetensors_metadata(path: Path) -> dict[str, str]:
     """
     from safetensors import safe_open
 
-    with _readable_safetensors(path), safe_open(path, "np") as file:
+    with readable_safetensors(path), safe_open(path, "np") as file:
         return dict(file.metadata() or {})
 
 
 @contextmanager
-def _readable_safetensors(path: Path) -> Iterator[None]:
-    """Raises ModelError if the file is missing, or if what is done in the block cannot read it."""
+def readable_safetensors(path: Path) -> Iterator[None]:
+    """Raises ModelError if a .safetensors file is missing, or if what is done in the block cannot read it."""
     from safetensors import SafetensorError
 
     if not path.is_file():

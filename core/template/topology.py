@@ -43,7 +43,7 @@ OWN_UV = "UVMap"
 MAKEHUMAN_UV = "MakeHuman"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # the same only if it is the same object: it can be a key
 class HeadTopology:
     """The topology of all heads, and the average head's shape models.
 

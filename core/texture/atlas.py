@@ -69,7 +69,9 @@ class Atlas:
         y, x = np.divmod(texel, size)
         bary = _barycentric(points, triangle, x.astype(np.float32), y.astype(np.float32))
         mirrored = texel_coordinates(mirrored_uv, size).astype(np.float32)
-        mirror = sum(bary[:, k, None] * mirrored[triangle, k] for k in range(3))
+        mirror = np.zeros((len(texel), 2), np.float32)
+        for k in range(3):
+            mirror += bary[:, k, None] * mirrored[:, k].take(triangle, 0)
         return cls(size, texel, triangles[triangle], bary, part[triangle], mirror)
 
     def interpolation(self, chosen: np.ndarray, count: int) -> "csr_matrix":
@@ -82,12 +84,18 @@ class Atlas:
         Returns:
             (n, count) float32.
         """
-        from scipy.sparse import csr_matrix
+        return _interpolation(self.bary[chosen], self.corners[chosen], count)
 
-        starts = np.arange(0, 3 * len(chosen) + 1, 3, dtype=np.int32)
-        return csr_matrix(
-            (self.bary[chosen].ravel(), self.corners[chosen].ravel(), starts), (len(chosen), count)
-        )
+    def whole_interpolation(self, count: int) -> "csr_matrix":
+        """`interpolation` at all texels; it shares the atlas's arrays.
+
+        Args:
+            count: Number of vertices.
+
+        Returns:
+            (N, count) float32.
+        """
+        return _interpolation(self.bary, self.corners, count)
 
     def interpolate(self, values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         """Interpolate vertex values.
@@ -128,6 +136,14 @@ def texel_coordinates(uv: np.ndarray, size: int) -> np.ndarray:
     return np.stack([uv[..., 0] * size - 0.5, (1 - uv[..., 1].astype(np.float64)) * size - 0.5], -1)
 
 
+def _interpolation(bary: np.ndarray, corners: np.ndarray, count: int) -> "csr_matrix":
+    """(n, count) float32: interpolates values of so many vertices by weights (n, 3) of corners (n, 3)."""
+    from scipy.sparse import csr_matrix
+
+    starts = np.arange(0, 3 * len(corners) + 1, 3, dtype=np.int32)
+    return csr_matrix((bary.ravel(), corners.ravel(), starts), (len(corners), count))
+
+
 def _corner_uvs(topology: HeadTopology) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The topology's triangles (2F, 3), their corners' texture coordinates (2F, 3, 2) and those of the
     mirrored corners.
@@ -135,9 +151,9 @@ def _corner_uvs(topology: HeadTopology) -> tuple[np.ndarray, np.ndarray, np.ndar
     triangles = topology.triangles
     corner_uv = topology.uv[triangle_corners(topology.quad_uv, topology.quads, triangles)]
     # The quad with the mirrored vertices; its corners are found by vertex, as it runs the other way round.
-    order = {tuple(sorted(quad)): face for face, quad in enumerate(topology.quads.tolist())}
-    mirrored = topology.mirror[topology.quads]
-    other = np.array([order[tuple(sorted(quad))] for quad in mirrored.tolist()])
+    own, mirrored = (np.sort(quads, 1) for quads in (topology.quads, topology.mirror[topology.quads]))
+    order = {quad.tobytes(): face for face, quad in enumerate(own)}
+    other = np.array([order[quad.tobytes()] for quad in mirrored.astype(own.dtype)])
     other_uv = triangle_corners(topology.quad_uv[other], topology.quads[other], topology.mirror[triangles])
     return triangles, corner_uv, topology.uv[other_uv]
 

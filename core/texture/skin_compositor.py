@@ -22,10 +22,10 @@ from .creases import crease_shade
 from .detail import CHANNELS, DetailLayer
 from .hue_noise import hue_noise
 from .light_patches import at_working_size, patch_light
-from .padding import nearest_texels
 from .skin_sampler import SkinSampler
 from .skin_tone import plain_tone
 from .skin_views import SkinSource
+from .sparse_texels import SparseTexels
 from .tone_correction import ToneCorrection
 
 #: Texels of half the resolution around what was observed.
@@ -101,9 +101,9 @@ class SkinCompositor:
         size: int,
         sampler: SkinSampler,
         regions: Regions,
-        features: np.ndarray,
-        beard: np.ndarray,
-        brows: np.ndarray,
+        features: SparseTexels,
+        beard: SparseTexels,
+        brows: SparseTexels,
     ) -> None:
         """Prepare what does not depend on the photo.
 
@@ -111,19 +111,22 @@ class SkinCompositor:
             size: Side of the textures, texels.
             sampler: Of the skin's n texels at half of it.
             regions: Of the topology.
-            features: (n,) float32, 0..1, how far texels are on lips, brows and lids.
-            beard: (n,) float32, 0..1, how far beards grow on them.
-            brows: (n,) 0..1, how far they are on brows.
+            features: Of n texels, 0..1, how far they are on lips, brows and lids.
+            beard: Of n, 0..1, how far beards grow on them.
+            brows: Of n, 0..1, how far they are on brows.
         """
         self.size, self.sampler = size, sampler
         self._regions, self._features, self._beard = regions, features, beard
         above = sampler.at_texels(sampler.topology.vertices[:, 2:] > MOUTH_BELOW)[:, 0]
-        self._brows_and_lids = features * above
+        on_features = features.dense()
+        brows_and_lids = on_features * above
         lips = lip_weight(sampler.topology.vertices, sampler.topology).astype(np.float32)
         lips = sampler.at_texels(lips[:, None])[:, 0]
-        self._mouth = np.column_stack([lips, features * (1 - above) * (1 - lips)])
-        self._lids = self._brows_and_lids * (1 - brows)
-        _, self._fill = nearest_texels(sampler.texel, sampler.size)
+        self._lips = SparseTexels.of(lips)
+        self._around_lips = SparseTexels.of(on_features * (1 - above) * (1 - lips))
+        self._brows_and_lids = SparseTexels.of(brows_and_lids)
+        self._lids = SparseTexels.of(brows_and_lids * (1 - brows.dense()))
+        self._fill = sampler.nearest
         self._detail = DetailLayer(size)
 
     def compose(
@@ -159,7 +162,7 @@ class SkinCompositor:
         if delight:
             beside = logs - plain_tone(logs, self._regions)
             evened = completed / self._even_patches(ratio, plain, beside, box)
-        noise = self._detail.synthesize(ratio, own, self._in_box(1 - self._features, box), box.scale)
+        noise = self._detail.synthesize(ratio, own, self._in_box(1 - self._features.dense(), box), box.scale)
         small = [self._half(mask, box) for mask in (own, mirrored)]
         lightness = cv2.transform(ratio, LUMINANCE[None])
         if delight:
@@ -282,9 +285,10 @@ class SkinCompositor:
         """
         colors = self._half(ratio, box)
         colors += self._coarse(self.sampler.at_texels(beside))
-        noise = hue_noise(colors, self._coarse(self._features))
+        noise = hue_noise(colors, self._coarse(self._features.dense()))
         colors -= noise
-        parts = (plain, self._brows_and_lids, self._lids, self._mouth)
+        mouth = np.column_stack([self._lips.dense(), self._around_lips.dense()])
+        parts = (plain, self._brows_and_lids.dense(), self._lids.dense(), mouth)
         light = patch_light(colors, *(at_working_size(self._coarse(part)) for part in parts))
         light += noise
         return light.reshape(-1, 3).take(self.sampler.texel, 0)
@@ -320,7 +324,7 @@ class SkinCompositor:
     def _plain(self, sources: Sequence[SkinSource]) -> np.ndarray:
         """(n,) float32, 0..1: which of the skin's texels are plain, and no beard in any photo."""
         bearded = np.maximum.reduce([source.facial_hair for source in sources])
-        return np.asarray((1 - self._features) * (1 - self._beard * bearded), np.float32)
+        return np.asarray((1 - self._features.dense()) * (1 - self._beard.dense() * bearded), np.float32)
 
     def _multiplied(
         self,

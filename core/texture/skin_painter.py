@@ -24,6 +24,7 @@ from .skin_compositor import SkinCompositor, SkinLayer
 from .skin_sampler import SkinSampler, SkinView, side_weight
 from .skin_tone import colorfulness, plain_tone, tone_correction
 from .skin_views import ShownSkin, SkinPhoto, SkinSource, match_tone, view_shares
+from .sparse_texels import SparseTexels
 from .tone_correction import ToneCorrection
 
 #: Logarithm of a color's ratio to the model's at which large areas count less: shadows, and highlights.
@@ -102,14 +103,15 @@ class SkinPainter:
         regions = [self.regions.features, self.regions.beard, self.regions.neck]
         features, beard, neck = self.sampler.at_texels(np.column_stack(regions)).T
         before_ear = self.sampler.before_ear()
-        self._features, self._beard = features.copy(), beard * (1 - before_ear)
+        self._features = SparseTexels.of(features)
+        self._beard = SparseTexels.of(beard * (1 - before_ear))
         # Where fine lines are no skin's: necklaces, and ears that lie before the head's.
         self._smooth = np.maximum(neck, before_ear)
         of_skin = np.zeros(len(topology.vertices), bool)
         of_skin[topology.vertices_of(SKIN)] = True
         self._of_skin = of_skin
         self._brows = brow_weight(topology.vertices, topology, BROW_REACH) * of_skin
-        self._brow_texels = self.sampler.at_texels(self._brows[:, None])[:, 0]
+        self._brow_texels = SparseTexels.of(self.sampler.at_texels(self._brows[:, None])[:, 0])
         self.compositor = SkinCompositor(
             size, self.sampler, self.regions, self._features, self._beard, self._brow_texels
         )
@@ -194,7 +196,7 @@ class SkinPainter:
         """What a photo shows of the skin, the albedo by it, and its completion (V, 3), logarithms."""
         view = self._view(photo, options.beard)
         if not options.brows:
-            view = replace(view, weight=view.weight * (1 - self._brow_texels))
+            view = replace(view, weight=view.weight * (1 - self._brow_texels.dense()))
         tint = self._tint(view) if options.delight else np.ones((1, 3), np.float32)
         shading, fit, kept = self._explain(self._tinted(view, tint), photo.vertices, options.delight)
         shading = shading / tint
@@ -358,6 +360,7 @@ class SkinPainter:
         Returns:
             (n,) float32, 0..1.
         """
+        features, beard = self._features.dense(), self._beard.dense()
         expected = self.sampler.at_texels(logs)
         hue = np.log(np.maximum(colors, DARK)) - expected
         foreign = ramp(_foreign_hue(hue), *FOREIGN_HUE_RANGE)
@@ -365,13 +368,13 @@ class SkinPainter:
         expected = np.exp(expected) @ LUMINANCE
         ratio = np.log(np.maximum(colors @ LUMINANCE, DARK) / np.maximum(expected, DARK))
         # A gray beard is as light as a highlight.
-        glint = ramp(ratio, *GLINT_RANGE) * (1 - np.maximum(self._features, self._beard * view.facial_hair))
+        glint = ramp(ratio, *GLINT_RANGE) * (1 - np.maximum(features, beard * view.facial_hair))
         chain = ramp(ratio, *CHAIN_RANGE) * self._smooth
         near = np.maximum(view.near_hair, self._smooth)
-        strand = ramp(-ratio, *STRAND_RANGE) * near * (1 - np.maximum(self._features, self._beard))
+        strand = ramp(-ratio, *STRAND_RANGE) * near * (1 - np.maximum(features, beard))
         red, green, blue = view.colors.T
         clipped = ramp(np.minimum(np.minimum(red, green), blue), *CLIPPED_RANGE)
-        foreign *= 1 - np.maximum(self._features, self._beard)
+        foreign *= 1 - np.maximum(features, beard)
         odd = glint
         for sign in (chain, strand, clipped, foreign, flushed):
             odd = np.maximum(odd, sign)

@@ -1,6 +1,7 @@
 """What a photo shows of the skin, at the texels of a coarse texture and at the vertices."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -14,8 +15,10 @@ from ..template.regions import Regions
 from ..template.topology import SKIN, HeadTopology
 from .atlas import Atlas
 from .face_outline import beyond_outline, side_weights
+from .padding import nearest_texels
 from .projection import cosines, crop_to_view, render_view, view_weights
 from .skin_mask import MARGIN_PX, skin_weights
+from .sparse_texels import SparseTexels
 
 #: Side of the texture that weights at vertices refer to.
 REFERENCE_SIZE = 1024
@@ -73,15 +76,19 @@ class SkinSampler:
         """
         self.topology, self.size = topology, size
         atlas = Atlas.of(topology, size, [SKIN])
-        every = np.arange(len(atlas.texel))
         self.texel = atlas.texel
         self.mirror = atlas.mirror
-        self._to_texels = atlas.interpolation(every, len(topology.vertices))
+        self._to_texels = atlas.whole_interpolation(len(topology.vertices))
         self._from_texels = self._to_texels.T  # it shares the memory
         regions = Regions.of(topology)
         side = side_weight(topology, regions.ear) * (1 - regions.ear)
         columns = np.column_stack([regions.beard, regions.ear, side])
-        self._beard, self._ear, self._side = self.at_texels(columns).T.copy()
+        self._beard, self._ear, self._side = map(SparseTexels.of, self.at_texels(columns).T)
+
+    @cached_property
+    def nearest(self) -> np.ndarray:
+        """(size * size,) int32: for each texel of the texture, the nearest of the skin's."""
+        return nearest_texels(self.texel, self.size)[1]
 
     def before_ear(self) -> np.ndarray:
         """(n,) float32, 0..1: texels that the photo's ear may lie before."""
@@ -139,10 +146,11 @@ class SkinSampler:
         in_view = crop_to_view(frame.photo_to_crop(pixels.take(front, 0)))
         weight[front], outline[front] = view_weights(view, in_view, points[front, 2], cosine[front])
         some = np.flatnonzero(weight > 0)
-        weight[some] *= skin_weights(segmentation, pixels[some], self._beard[some], keep_beard, margin_px)
+        beard = self._beard.dense()[some]
+        weight[some] *= skin_weights(segmentation, pixels[some], beard, keep_beard, margin_px)
         if landmarks is not None and len(some):
             beyond = beyond_outline(landmarks, frame, pixels[some])
-            weight[some] *= side_weights(beyond, self._ear[some], self._side[some])
+            weight[some] *= side_weights(beyond, self._ear.dense()[some], self._side.dense()[some])
         near_hair, hair_distance, facial_hair = (np.zeros(len(points), np.float32) for _ in range(3))
         near_hair[some], hair_distance[some], facial_hair[some] = _hair(segmentation, pixels[some])
         some = np.flatnonzero(weight > 0)

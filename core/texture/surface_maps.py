@@ -17,7 +17,6 @@ from ..template.regions import Regions
 from ..template.topology import HeadTopology
 from .atlas import Atlas
 from .blocks import half_span, row_blocks
-from .padding import dilate_texels
 from .skin_sampler import SkinSampler
 
 #: Standard deviations of the blurs that the bands of relief lie between, texels of a texture of 2048 (0.17
@@ -123,9 +122,7 @@ class SurfaceMapper:
         keep *= 1 - (1 - BEARD_FRACTION) * regions.beard
         thick = np.clip(topology.thickness / FULL_THICKNESS, 0, 1)
         columns = np.column_stack([rough, keep, topology.openness, thick]).astype(np.float32)
-        picture = np.zeros((half, half, columns.shape[1]), np.float32)
-        picture.reshape(half * half, -1)[skin.texel] = skin.at_texels(columns)
-        dilate_texels(picture, skin.texel, 2 * half)
+        picture = skin.at_texels(columns).take(skin.nearest, 0).reshape(half, half, -1)
         # At half the resolution: enlarged, they would take 50 MB as long as the engine runs.
         self._rough, self._keep, self._open, thickness = (
             np.ascontiguousarray(picture[..., channel]) for channel in range(4)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from ..runtime.timing import Progress
     from ..surface.isosurface import Surface
     from ..template.template import HeadTemplate
+    from ..wrapping.options import HeadOptions
 
 #: Raised when a client has to know; new methods and keys are listed in `CAPABILITIES` and do not raise it.
 PROTOCOL_VERSION = 1
@@ -102,8 +103,12 @@ class LoadedPhoto:
 class Jobs:
     """Does requests. Keeps the models, and the last photo with its faces."""
 
-    def __init__(self, load: "Callable[[], Reconstructor]", backend: str | None = None) -> None:
-        """`load` makes the reconstructor when it is first needed; `backend` is what it will ask for."""
+    def __init__(
+        self, load: "Callable[[HeadOptions | None], Reconstructor]", backend: str | None = None
+    ) -> None:
+        """`load` makes the reconstructor when it is first needed, and begins to prepare what heads are made
+        with if they are wanted; `backend` is what it will ask for.
+        """
         self._load = load
         self._backend = backend
         self._reconstructor: Reconstructor | None = None
@@ -186,7 +191,7 @@ class Jobs:
             stages_param(params),
             adjustments_param(params),
         )
-        reconstructor = self._ready(progress, cancelled)
+        reconstructor = self._ready(progress, cancelled, wrap)
         start = time.perf_counter()
         progress("load", 0.02, "Reading the photo")
         loaded = self._load_photo(source, max_faces)
@@ -235,7 +240,7 @@ class Jobs:
         surfaces, stages = surfaces_param(params), stages_param(params)
         force, confirmed = force_param(params), confirmed_param(params)
         adjustments = person_adjustments_param(params)
-        reconstructor = self._ready(progress, cancelled)
+        reconstructor = self._ready(progress, cancelled, wrap)
         # Their photos are in the memory together: the last one need not be there, too.
         self._last = None
         report = PartialProgress(progress, 0.02)
@@ -263,17 +268,18 @@ class Jobs:
 
     def release_memory(self) -> None:
         """Give memory back to the system that is only kept for the next photo."""
-        network = self._reconstructor.lifter.network if self._reconstructor else None
-        if network:
-            network.release_memory()
+        if self._reconstructor:
+            self._reconstructor.lifter.release_memory()
         release_free_memory()
 
-    def _ready(self, progress: "Progress", cancelled: Callable[[], bool]) -> "Reconstructor":
-        """The reconstructor, loaded if need be."""
+    def _ready(
+        self, progress: "Progress", cancelled: Callable[[], bool], head: "HeadOptions | None" = None
+    ) -> "Reconstructor":
+        """The reconstructor, loaded if need be, and how the head is wanted, if one is."""
         check(cancelled)
         if self._reconstructor is None:
             progress("start", 0.0, "Loading the models")
-            self._reconstructor = self._load()
+            self._reconstructor = self._load(head)
             check(cancelled)
         return self._reconstructor
 

@@ -49,6 +49,7 @@ from .jobs import Jobs
 
 if TYPE_CHECKING:
     from ..reconstructor import Reconstructor
+    from ..wrapping.options import HeadOptions
 
 Request = dict[str, Any]
 #: Bytes that a request has less than; those of a photo with long paths have some thousand.
@@ -267,11 +268,13 @@ def parse_request(line: bytes) -> Request:
     return {"id": request["id"], "method": request["method"], "params": params}
 
 
-def load_reconstructor(backend: str | None, threads: int | None) -> "Reconstructor":
-    """The reconstructor with the project's models."""
+def load_reconstructor(
+    backend: str | None, threads: int | None, head: "HeadOptions | None" = None
+) -> "Reconstructor":
+    """The reconstructor with the project's models; how heads will be wanted, if they are."""
     from ..reconstructor import Reconstructor
 
-    return Reconstructor.from_pretrained(backend=backend, threads=threads)
+    return Reconstructor.from_pretrained(backend=backend, threads=threads, head=head)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -312,5 +315,5 @@ def main(arguments: Sequence[str] = ()) -> None:
     os.dup2(2, 1)
     sys.stdout = sys.stderr
     # Unbuffered: a buffer that a thread reads from would keep the interpreter from ending.
-    jobs = Jobs(lambda: load_reconstructor(options.backend, options.threads), options.backend)
+    jobs = Jobs(lambda head: load_reconstructor(options.backend, options.threads, head), options.backend)
     Worker(os.fdopen(0, "rb", buffering=0, closefd=False), sink, jobs).run()

@@ -68,12 +68,17 @@ class DeformationTransfer:
         """
         self.triangles = triangles
         self.count = len(vertices)
-        inverse = np.linalg.inv(_frames(vertices, triangles))
-        moves = [_frames(vertices + offset, triangles) @ inverse - np.eye(3) for offset in blendshapes]
+        frames = _frames(vertices, triangles)
+        inverse = np.linalg.inv(frames)
+        gradients_ = np.empty((len(triangles), 3, len(blendshapes), 3), np.float32)
+        # Most triangles are moved by few blendshapes; what rounding leaves of the others is kept, too.
+        gradients_[:] = (frames @ inverse - np.eye(3)).transpose(0, 2, 1)[:, :, None]
+        for k, offset in enumerate(blendshapes):
+            moved = offset.any(1)[triangles].any(1)
+            move = _frames(vertices + offset, triangles[moved]) @ inverse[moved] - np.eye(3)
+            gradients_[moved, :, k] = move.transpose(0, 2, 1)
         #: (3 T, 52 * 3): for each triangle and direction of the gradient, all blendshapes' components.
-        self._gradients = (
-            np.stack(moves, dtype=np.float32).transpose(1, 3, 0, 2).reshape(len(triangles) * 3, -1)
-        )
+        self._gradients = gradients_.reshape(len(triangles) * 3, -1)
         size = np.linalg.norm(blendshapes, axis=2)
         self._fixed = size.max(0) < FIXED_MOVE
         self._fade = ramp(size, *MOVE_RANGE).astype(np.float32)

@@ -14,7 +14,6 @@ least squares. What the energy makes of a push does not depend on the photo.
 """
 
 import numpy as np
-from scipy.optimize import nnls
 
 from ..geometry.mesh import cotangent_laplacian, row_cross, triangle_normals, unit_vectors
 from ..geometry.sphere import Sphere
@@ -144,6 +143,8 @@ class EyelidRepair:
         """(m, 3) the least displacement by which all rows (k, m, 3) reach at least their goals (k,), meters,
         but for what their softness (k,) gives way.
         """
+        from scipy.optimize import nnls  # slow to import, and 10 MB that surfaces do not need
+
         used = np.flatnonzero(rows.any((0, 2)))
         some = rows[:, used].transpose(2, 0, 1)
         matrix = (some @ self._response[np.ix_(used, used)] @ some.transpose(0, 2, 1)).sum(0)

@@ -25,6 +25,8 @@ sys.path.insert(0, str(ROOT))
 from blender_addon.engine.locate import ONE_BLAS_THREAD, Engine
 
 os.environ.update(ONE_BLAS_THREAD)  # as the engine has it; before numpy is loaded
+# An installed engine compiles its modules once, not at each start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 from blender_addon.blender_worker.client import find_blender
 from blender_addon.engine.client import WorkerClient

@@ -9,6 +9,7 @@ import pytest
 
 from core.errors import ModelError
 from core.hair.settings import HairSettings
+from core.reconstructor import Reconstructor
 from core.reconstructor.head_maker import HeadMaker
 from core.template.template import HeadTemplate
 from core.texture.settings import TextureSettings
@@ -37,6 +38,15 @@ def test_what_the_options_ask_for_is_loaded_once():
     painter = maker.painter(1024)
     assert painter is maker._painter and "_completed" in vars(painter)
     assert "_mapper" not in vars(painter._completed)
+
+
+def test_heads_are_prepared_beside_the_loading_of_the_models(monkeypatch):
+    begun = []
+    monkeypatch.setattr(HeadMaker, "prepare", lambda _, options: begun.append(options))
+    Reconstructor.from_pretrained(MODELS, "onnx").close()
+    assert not begun
+    Reconstructor.from_pretrained(MODELS, "onnx", head=HeadOptions(texture=1024)).close()
+    assert begun == [HeadOptions(texture=1024)]
 
 
 def test_the_wrap_does_not_wait_for_what_only_the_texture_needs(monkeypatch):

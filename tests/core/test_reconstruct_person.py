@@ -184,7 +184,7 @@ def test_the_worker_makes_one_head_of_several_photos(reconstructor, astronaut, d
         said.append(fraction)
         files.extend(complete or ())
 
-    jobs = Jobs(lambda: reconstructor)
+    jobs = Jobs(lambda _: reconstructor)
     result = jobs.reconstruct(
         {"photos": paths, "out": str(tmp_path / "out"), "stages": str(stages)}, take, lambda: False
     )

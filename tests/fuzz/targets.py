@@ -147,7 +147,7 @@ def lines() -> list[bytes]:
     return [*each, b"".join(each), b"[" * 5000, b'{"id":[1],"method":"cancel","params":{"id":[1]}}\n']
 
 
-def refuse_to_load() -> None:
+def refuse_to_load(_: object) -> None:
     raise ModelError("no models here")
 
 

@@ -13,6 +13,7 @@ from core.geometry.pose import rotation_matrix
 from core.lifting.lifter import LandmarkLifter
 from core.lifting.shape_model import FILE_NAME, FaceShapeModel
 from core.lifting.view_solver import LinearObservation, SurfaceMatches, View, ViewSolver, whitening_of
+from core.runtime.stored_weights import StoredWeights
 from core.runtime.weights import model_arrays
 
 MODELS = Path(__file__).resolve().parents[3] / "models"
@@ -195,6 +196,6 @@ def test_a_shape_model_of_another_lifter_is_refused(lifter):
         kept = {name: arrays[name] for name in arrays}
     assert FaceShapeModel.of(lifter, kept).components is lifter.weights["basis"]
     rotated = copy.copy(lifter)  # the same heads, by other coefficients
-    rotated.weights = lifter.weights | {"basis": lifter.weights["basis"][::-1]}
+    rotated.weights = StoredWeights({**lifter.weights, "basis": lifter.weights["basis"][::-1]})
     with pytest.raises(ModelError, match=r"another lifter.*face_shape_model\.py"):
         FaceShapeModel.of(rotated, kept)

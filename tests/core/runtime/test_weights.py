@@ -130,7 +130,7 @@ def test_a_repaired_model_serves_the_next_request(copied, monkeypatch):
     good = path.read_bytes()
     path.write_bytes(good[:-1] + b"?")
 
-    def load():
+    def load(_):
         weights.verify_models(weights.models_folder(), "onnx")
         return object()
 

@@ -377,7 +377,7 @@ def test_a_place_that_no_photo_has_is_refused(folder, jobs, x):
 def test_models_of_another_version_are_refused_before_they_are_used(folder, monkeypatch):
     """Adjusting can be the first request of all, before any reconstructor is loaded."""
     monkeypatch.setitem(PINNED_MODELS, "head_template.npz", "0" * 64)
-    jobs = Jobs(lambda: pytest.fail("adjusting needs no reconstructor"))
+    jobs = Jobs(lambda _: pytest.fail("adjusting needs no reconstructor"))
     with pytest.raises(ModelError, match=r"head_template\.npz"):
         jobs.adjust({"folder": str(folder), "adjustments": {}})
     monkeypatch.undo()  # repaired, the next request finds them

@@ -252,7 +252,7 @@ def test_detect_looks_again_at_a_photo_that_has_changed(start, photo, two_faces)
 def stub_jobs(detect) -> Jobs:
     """Jobs whose engine only searches for faces, by a function of the picture."""
     detector = SimpleNamespace(detect=lambda rgb, max_faces: detect(rgb))
-    return Jobs(lambda: SimpleNamespace(detector=detector))
+    return Jobs(lambda _: SimpleNamespace(detector=detector))
 
 
 def test_a_photo_that_changes_while_it_is_searched_is_read_again(tmp_path):
