@@ -131,7 +131,7 @@ def test_it_gives_way_if_told_to(start, options):
 
 
 #: What is done for each face, in this order.
-FACE_STEPS = ["guidance", "segmentation", "network", "surface", "color", "landmarks", "quality", "write"]
+FACE_STEPS = ["guidance", "network", "segmentation", "surface", "color", "landmarks", "quality", "write"]
 
 
 def test_reconstruct(start, photo, tmp_path):
