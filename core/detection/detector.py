@@ -431,12 +431,14 @@ class FaceDetector:
     def _landmarker(self, full_range: bool, confidence: float) -> MediaPipeLandmarker:
         """The MediaPipe task for this detector and threshold, made on first use (again after a fork)."""
         key = (os.getpid(), full_range, confidence)
-        if key not in self._landmarkers:
+        landmarker = self._landmarkers.get(key)
+        if landmarker is None:
             name = "face_landmarker_full_range.task" if full_range else "face_landmarker.task"
             made = MediaPipeLandmarker(self._models_dir / name, confidence)
-            if self._landmarkers.setdefault(key, made) is not made:
+            landmarker = self._landmarkers.setdefault(key, made)
+            if landmarker is not made:
                 made.close()  # another thread was first
-        return self._landmarkers[key]
+        return landmarker
 
     def close(self) -> None:
         """Free MediaPipe's graphs. The detector can still be used: it makes them anew."""

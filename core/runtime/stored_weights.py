@@ -11,22 +11,59 @@ from ..errors import ModelError
 from .weights import readable_safetensors
 
 
+class StoredFile:
+    """A .safetensors file that is read again and again."""
+
+    def __init__(self, path: Path) -> None:
+        """Read nothing yet.
+
+        Args:
+            path: The file.
+
+        Raises:
+            ModelError: It is missing.
+        """
+        self.path = path
+        #: Arrays that stay in memory, as stored, by name: they tell whether it is still the same file.
+        self.kept: dict[str, np.ndarray] = {}
+        with readable_safetensors(path):
+            self._version = _version(path)
+
+    def read(self, name: str) -> np.ndarray:
+        """One of its arrays, as stored. Raises ModelError if the file has others by now."""
+        from safetensors import safe_open
+
+        with readable_safetensors(self.path):
+            version = _version(self.path)
+            with safe_open(self.path, "np") as file:
+                if version != self._version:
+                    self._check(
+                        {known: file.get_tensor(known) for known in file.keys() if known in self.kept}
+                    )
+                    self._version = version
+                return np.asarray(file.get_tensor(name))
+
+    def _check(self, found: Mapping[str, np.ndarray]) -> None:
+        """Refuse a file that was written anew with other arrays; the same ones, put back, are welcome."""
+        if any(not np.array_equal(found.get(name, ()), array) for name, array in self.kept.items()):
+            raise ModelError(f"{self.path} has changed since the program began: start it again")
+
+
 class StoredArray:
     """An array in half precision of a .safetensors file, in single precision from its first use to `release`.
 
     To read and widen one of 2.3 million numbers takes a millisecond; kept, a lifter's take 48 MB.
     """
 
-    def __init__(self, path: Path, name: str, shape: tuple[int, ...]) -> None:
+    def __init__(self, file: StoredFile, name: str, shape: tuple[int, ...]) -> None:
         """Read nothing yet.
 
         Args:
-            path: The file.
+            file: The file.
             name: Of the array in it.
             shape: Of the array.
         """
-        self.path, self.name, self.shape = path, name, shape
-        self._version = _version(path)
+        self.file, self.name, self.shape = file, name, shape
         self._value: np.ndarray | None = None
 
     @property
@@ -34,21 +71,12 @@ class StoredArray:
         """The array, float32. Raises ModelError if its file is another one by now."""
         value = self._value
         if value is None:
-            value = self._value = self._read()
+            value = self._value = widened(self.file.read(self.name))
         return value
 
     def release(self) -> None:
         """Let go of the array until its next use."""
         self._value = None
-
-    def _read(self) -> np.ndarray:
-        from safetensors import safe_open
-
-        with readable_safetensors(self.path):
-            if _version(self.path) != self._version:
-                raise ModelError(f"{self.path} has changed since the program began: start it again")
-            with safe_open(self.path, "np") as file:
-                return widened(file.get_tensor(self.name))
 
 
 #: What an array of `StoredWeights` is.
@@ -84,13 +112,16 @@ class StoredWeights(Mapping[str, np.ndarray]):
         """
         from safetensors import safe_open
 
-        path, entries = Path(path), {}
+        path, entries = Path(path), dict[str, Entry]()
+        stored = StoredFile(path)
         with readable_safetensors(path), safe_open(path, "np") as file:
             for name in file.keys():  # noqa: SIM118 (it cannot be iterated over)
                 part = file.get_slice(name)
                 shape = tuple(part.get_shape())
-                half = part.get_dtype() == "F16" and len(shape) > 1
-                entries[name] = StoredArray(path, name, shape) if half else file.get_tensor(name)
+                if part.get_dtype() == "F16" and len(shape) > 1:
+                    entries[name] = StoredArray(stored, name, shape)
+                else:
+                    entries[name] = stored.kept[name] = file.get_tensor(name)
         return cls(entries)
 
     def __getitem__(self, name: str) -> np.ndarray:

@@ -70,15 +70,15 @@ class DeformationTransfer:
         self.count = len(vertices)
         frames = _frames(vertices, triangles)
         inverse = np.linalg.inv(frames)
-        gradients_ = np.empty((len(triangles), 3, len(blendshapes), 3), np.float32)
+        by_shape = np.empty((len(triangles), 3, len(blendshapes), 3), np.float32)
         # Most triangles are moved by few blendshapes; what rounding leaves of the others is kept, too.
-        gradients_[:] = (frames @ inverse - np.eye(3)).transpose(0, 2, 1)[:, :, None]
+        by_shape[:] = (frames @ inverse - np.eye(3)).transpose(0, 2, 1)[:, :, None]
         for k, offset in enumerate(blendshapes):
             moved = offset.any(1)[triangles].any(1)
             move = _frames(vertices + offset, triangles[moved]) @ inverse[moved] - np.eye(3)
-            gradients_[moved, :, k] = move.transpose(0, 2, 1)
+            by_shape[moved, :, k] = move.transpose(0, 2, 1)
         #: (3 T, 52 * 3): for each triangle and direction of the gradient, all blendshapes' components.
-        self._gradients = gradients_.reshape(len(triangles) * 3, -1)
+        self._gradients = by_shape.reshape(len(triangles) * 3, -1)
         size = np.linalg.norm(blendshapes, axis=2)
         self._fixed = size.max(0) < FIXED_MOVE
         self._fade = ramp(size, *MOVE_RANGE).astype(np.float32)

@@ -1,5 +1,6 @@
 """Weights are read when they are needed, and let go of."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -61,9 +62,23 @@ def test_a_file_that_has_changed_is_refused(path):
     save_file({"half": np.zeros((2, 3, 2), np.float16), "more": np.zeros(5)}, path)
     with pytest.raises(ModelError, match="has changed since the program began"):
         _ = weights["half"]
+    save_file({"half": np.zeros((2, 3, 2), np.float16), "exact": np.arange(3.0)}, path)
+    with pytest.raises(ModelError, match="has changed since the program began"):
+        _ = weights["half"]
     path.write_bytes(b"")
     with pytest.raises(ModelError, match=r"weights\.safetensors is damaged"):
         StoredWeights.of_file(path)
+
+
+def test_the_same_file_put_back_is_welcome(path):
+    weights = StoredWeights.of_file(path)
+    first = weights["half"]
+    weights.release()
+    again = path.read_bytes()
+    path.unlink()
+    path.write_bytes(again)
+    os.utime(path, (1, 1))
+    np.testing.assert_array_equal(weights["half"], first)
 
 
 def test_a_lifter_lets_go_of_its_weights():
