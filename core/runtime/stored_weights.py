@@ -37,9 +37,8 @@ class StoredFile:
             version = _version(self.path)
             with safe_open(self.path, "np") as file:
                 if version != self._version:
-                    self._check(
-                        {known: file.get_tensor(known) for known in file.keys() if known in self.kept}
-                    )
+                    known = self.kept.keys() & set(file.keys())
+                    self._check({other: file.get_tensor(other) for other in known})
                     self._version = version
                 return np.asarray(file.get_tensor(name))
 
