@@ -21,7 +21,7 @@ CERTAIN_COLOR = 0.9
 FILL_SIGMAS = (2.0, 5.0, 12.0)
 #: Standard deviations, pixels, of the means of what is around the hair.
 AROUND_SIGMAS = (6.0, 24.0)
-#: How far around hair a photo is looked at, pixels: beyond it the widest mean has a tenth of a percent of its weight.
+#: How far around hair a photo is looked at, pixels: beyond it is a tenth of a percent of the widest mean.
 REACH = 80
 #: The part of it begins and ends at multiples of so many pixels: wide blurs are made on smaller pictures.
 STEP = 8
