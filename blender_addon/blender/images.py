@@ -46,9 +46,21 @@ def block_means(image: bpy.types.Image, step: int) -> np.ndarray:
     width, height = image.size
     values = np.empty(width * height * 4, np.float32)
     image.pixels.foreach_get(values)
-    values = values.reshape(height, width, 4)
+    return means_of_blocks(values.reshape(height, width, 4), step)
+
+
+def means_of_blocks(picture: np.ndarray, step: int) -> np.ndarray:
+    """A picture averaged in blocks.
+
+    Args:
+        picture: (H, W, C) float32, whose sides are multiples of `step`.
+        step: Side of the blocks, pixels.
+
+    Returns:
+        (H / step, W / step, C) float32.
+    """
     # Added up by slices, which is ten times as quick as a mean over axes.
-    parts = [values[y::step, x::step] for y in range(step) for x in range(step)]
+    parts = [picture[y::step, x::step] for y in range(step) for x in range(step)]
     return np.asarray(sum(parts[1:], start=parts[0]) / np.float32(step * step))
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from mathutils import Matrix, Vector
 
 from ..blender import compat
+from ..blender.images import means_of_blocks
 from ..blender.srgb import linear_to_bytes
 from ..blender.temporary_data import Closing, block_names, remove_blocks
 from ..errors import RenderError
@@ -97,10 +98,8 @@ class RenderScene(Closing):
             raise RenderError("What was being rendered is gone: it was undone, or another file was opened.")
         subject.matrix_world = Matrix.Rotation(math.radians(turn), 4, "Z") @ self._matrix
         picture = self._rendered(scene)
-        n = self._oversample
-        if n > 1:  # added up by slices, which is ten times as quick as a mean over axes
-            parts = [picture[y::n, x::n] for y in range(n) for x in range(n)]
-            picture = sum(parts[1:], start=parts[0]) / np.float32(n * n)
+        if self._oversample > 1:
+            picture = means_of_blocks(picture, self._oversample)
         color, alpha = picture[..., :3], np.clip(picture[..., 3:], 0.0, 1.0)
         if self._transparent:
             straight = linear_to_bytes(color / np.maximum(alpha, 1e-4))

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..geometry.mesh import even_barycentric, lengths, perpendicular_part, unit_vectors
+from ..geometry.mesh import even_barycentric, lengths, perpendicular_part, row_dot, unit_vectors
 from ..geometry.visibility import ramp
 from .flow import Flow, float32_unit_vectors
 from .grid import Grid
@@ -259,7 +259,7 @@ def _paths(
         new = unit_vectors(direction[on] * (1 - TURNING) + new * TURNING, LEAST_LENGTH)
         ahead, there, ended = _step_inside(volume.grid, fields, here, new, place)
         course = ahead - here
-        ended |= _dots(course, along) < LEAST_COURSE * STEP
+        ended |= row_dot(course, along) < LEAST_COURSE * STEP
         ended &= steps[on] >= ROOT_STEPS
         moved = on[~ended]
         at[moved], values[moved] = ahead[~ended], there[~ended]
@@ -311,7 +311,7 @@ def _step_inside(
     ahead = here + STEP * direction
     there = grid.sample(fields, ahead)
     leaving = there[:, 0] < LEAST_DEPTH
-    slide = direction - np.maximum(_dots(direction, outward), 0)[:, None] * outward
+    slide = direction - np.maximum(row_dot(direction, outward), 0)[:, None] * outward
     pace = lengths(slide)[:, None]
     lift = np.maximum(SLIDING_DEPTH - place.depth, 0)[:, None]
     slid = here + STEP * slide / np.maximum(pace, LEAST_LENGTH) - lift * outward
@@ -321,12 +321,6 @@ def _step_inside(
     there[out] = grid.sample(fields, ahead[out])
     ended[out] |= there[out, 0] < -MOST_OUTSIDE
     return ahead, there, ended
-
-
-def _dots(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """(N,) dot products of rows (N, 3): numpy's sum over three numbers takes several times as long."""
-    x, y, z = (one * other).T
-    return np.asarray(x + y + z)
 
 
 def curled(guides: Guides, curl: Curl, seed: int) -> Guides:
