@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import RenderError
 from .atomic_file import written_atomically
+from .png_file import png_bytes
 
 #: The longest path that Blender keeps for an image, bytes.
 LONGEST_PATH = 1023
@@ -95,19 +96,9 @@ def save_png(path: str | os.PathLike, rgb: np.ndarray) -> Path:
         RenderError: It cannot be written.
     """
     path = Path(path)
-    height, width, channels = rgb.shape
-    image = bpy.data.images.new("photobust picture", width, height, alpha=channels == 4)
     try:
-        rgba = rgb[::-1]
-        if channels == 3:
-            rgba = np.concatenate([rgba, np.full((height, width, 1), 255, np.uint8)], 2)
-        image.pixels.foreach_set((rgba.astype(np.float32) / 255.0).ravel())
         with written_atomically(path) as partial:
-            image.filepath_raw = str(partial)
-            image.file_format = "PNG"
-            image.save()
-    except (OSError, RuntimeError) as error:
+            partial.write_bytes(png_bytes(rgb))
+    except OSError as error:
         raise RenderError(f"The picture {path} cannot be written: {error}.") from error
-    finally:
-        bpy.data.images.remove(image)
     return path
