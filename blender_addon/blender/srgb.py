@@ -1,6 +1,12 @@
 """sRGB and linear light (IEC 61966-2-1). numpy, no bpy."""
 
+from functools import cache
+
 import numpy as np
+
+#: Steps of linear light in which bytes are looked up: as many as 16 bits number, 20 for each byte of sRGB in
+#: the darkest shadows.
+STEPS = 65535
 
 
 def srgb_to_linear(srgb: np.ndarray) -> np.ndarray:
@@ -34,6 +40,14 @@ def linear_to_bytes(linear: np.ndarray) -> np.ndarray:
         linear: Linear light of any shape, float; clipped to 0..1.
 
     Returns:
-        uint8 of the same shape.
+        uint8 of the same shape. One value in a thousand is rounded the other way: it is looked up in a table,
+        which takes a tenth of the time of powers.
     """
-    return np.rint(linear_to_srgb(np.clip(linear, 0.0, 1.0)) * 255.0).astype(np.uint8)
+    steps = np.clip(linear, 0.0, 1.0) * np.float32(STEPS) + np.float32(0.5)
+    return _bytes_of_steps()[steps.astype(np.uint16)]
+
+
+@cache
+def _bytes_of_steps() -> np.ndarray:
+    """(STEPS + 1,) uint8 sRGB of linear light from 0 to 1."""
+    return np.rint(linear_to_srgb(np.arange(STEPS + 1) / STEPS) * 255.0).astype(np.uint8)

@@ -17,6 +17,7 @@ import bpy
 import numpy as np
 
 from ..blender import compat
+from ..blender.exr_file import read_rgba
 from ..errors import RenderError
 
 # Blender's names of its renderers.
@@ -97,22 +98,28 @@ def render_linear(scene: bpy.types.Scene) -> np.ndarray:
 
     Raises RenderError.
     """
-    # Half floats without compression are quicker to write and read than a PNG, and are what filters need.
+    # Floats without compression are the quickest to write and to read, and are what filters need.
     settings = scene.render.image_settings
-    settings.file_format, settings.color_mode, settings.color_depth = "OPEN_EXR", "RGBA", "16"
+    settings.file_format, settings.color_mode, settings.color_depth = "OPEN_EXR", "RGBA", "32"
     settings.exr_codec = "NONE"
     with tempfile.TemporaryDirectory(prefix="photobust-") as folder:
         path = Path(folder) / "picture.exr"
         render_file(scene, path)
-        image = bpy.data.images.load(str(path))
-        try:
-            width, height = image.size
-            if not width or not height:
-                raise RenderError(f"{path} cannot be read: is the disk of temporary files full?")
-            values = np.empty(width * height * 4, np.float32)
-            image.pixels.foreach_get(values)
-        finally:
-            bpy.data.images.remove(image)
+        picture = read_rgba(path.read_bytes())
+        return _loaded(path) if picture is None else picture
+
+
+def _loaded(path: Path) -> np.ndarray:
+    """(H, W, 4) float32, top row first: a picture as Blender reads it. Raises RenderError."""
+    image = bpy.data.images.load(str(path))
+    try:
+        width, height = image.size
+        if not width or not height:
+            raise RenderError(f"{path} cannot be read: is the disk of temporary files full?")
+        values = np.empty(width * height * 4, np.float32)
+        image.pixels.foreach_get(values)
+    finally:
+        bpy.data.images.remove(image)
     return values.reshape(height, width, 4)[::-1]
 
 

@@ -17,14 +17,14 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
-from blender_addon.blender.images import load_picture, save_png
+from blender_addon.blender.images import load_picture, save_png, two_thirds
 from blender_addon.blender.temporary_data import block_names
 from blender_addon.blender_worker.steps import load_step
 from blender_addon.errors import AddonError
 from blender_addon.heads.build import build_head
 from blender_addon.heads.head_materials import IMAGE_NODE
 from blender_addon.heads.head_npz import read_head
-from blender_addon.render import render_scene, stills, subjects, turntable, video
+from blender_addon.render import render_scene, renderers, stills, subjects, turntable, video
 from tests.blender_addon.inside import main
 
 WORKBENCH = "BLENDER_WORKBENCH"
@@ -377,12 +377,42 @@ def check_covered_part(folder):
             render_scene.covered_part = found
             (left, top, right, bottom), side = sides[0]
             assert (right - left) * (bottom - top) < 0.8 * side * side
+    # Pictures of an odd size are rendered another way.
+    for size in (SIZE - 1, SIZE):
+        with render_scene.RenderScene(subject.build, WORKBENCH, size, transparent=True) as scene:
+            picture = scene.render_view(0.0)
+            assert picture.shape == (size, size, 4)
+            assert 0.15 < (picture[..., 3] > 0).mean() < 0.7
     # A box of 0.2 in the middle, from 1 away, in front of which it is 1.1 wide; and one around the camera.
     box = np.array([(x, y, z) for x in (-0.1, 0.1) for y in (-0.1, 0.1) for z in (-0.1, 0.1)])
     reach = 100 * (1 - 0.1 / (0.9 * np.tan(render_scene.HALF_ANGLE)))
     left, top, right, bottom = found(box, 1.0, 200)
     assert left == top and right == bottom == 200 - left and reach - 4 <= left <= reach
     assert found(box * 20, 1.0, 200) == (0, 0, 200, 200)
+    assert found(box * 4.4, 1.0, 201) == (0, 0, 201, 201)
+
+
+def check_own_reader(folder):
+    """What is rendered is read as Blender reads it, and by our own reader."""
+    subject = subjects.of_folder(folder / "head")
+    with render_scene.RenderScene(subject.build, WORKBENCH, SIZE) as scene:
+        scene.render_view(0.0)
+        made = next(one for one in bpy.data.scenes if one.name.startswith("photobust"))
+        picture = renderers.render_linear(made)
+        renderers.read_rgba, kept = (lambda data: None), renderers.read_rgba
+        assert np.array_equal(renderers.render_linear(made), picture)
+        renderers.read_rgba = kept
+        path = folder / "picture.exr"
+        renderers.render_file(made, path)
+        assert np.array_equal(kept(path.read_bytes()), picture)
+
+
+def check_reduced(folder):
+    picture = np.random.default_rng(0).random((9, 6, 4)).astype(np.float32)
+    small = two_thirds(picture)
+    assert small.shape == (6, 4, 4)
+    fine = picture.repeat(2, 0).repeat(2, 1).reshape(6, 3, 4, 3, 4).mean((1, 3))
+    assert np.allclose(small, fine, atol=1e-6)
 
 
 def check_small_textures(folder):

@@ -62,7 +62,9 @@ def check(run_in_blender, folder):
 
 
 def test_pictures(check):
-    check("stills,cycles,stopped_turntable,object,transparent,covered_part,small_textures,operator")
+    check(
+        "stills,cycles,stopped_turntable,object,transparent,covered_part,own_reader,reduced,small_textures,operator"
+    )
 
 
 def test_a_turntable_and_its_video_as_others_read_it(check, folder):
