@@ -594,21 +594,19 @@ def load_profile_weights(models_dir: Path, weights: Mapping[str, np.ndarray]) ->
         return None
     profile = StoredWeights.of_file(path)
     fitted_to = profile.get(FITTED_TO, np.zeros(0))
-    profile.entries.pop(FITTED_TO, None)
     if not np.array_equal(fitted_to, lifter_fingerprint(weights)):
         raise ModelError(
             f"{path} belongs to another version of the lifter: get the project's models folder again"
         )
-    return profile
+    return profile.only(lambda name: name != FITTED_TO)
 
 
 def with_profile_weights(
     weights: Mapping[str, np.ndarray], profile: Mapping[str, np.ndarray]
 ) -> StoredWeights:
     """A lifter's weights with those for faces from the side in their place."""
-    entries = StoredWeights(weights).entries
-    kept = {k: v for k, v in entries.items() if not k.startswith((*PROFILE_PARTS, "layer"))}
-    return StoredWeights(kept | StoredWeights(profile).entries)
+    kept = StoredWeights(weights).only(lambda name: not name.startswith((*PROFILE_PARTS, "layer")))
+    return kept.joined(StoredWeights(profile))
 
 
 @dataclass(frozen=True)

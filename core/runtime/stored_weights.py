@@ -1,6 +1,6 @@
 """Weights of regressions, read when they are needed: most of them only while a photo is lifted."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -92,9 +92,8 @@ class StoredWeights(Mapping[str, np.ndarray]):
             entries: By name; arrays of any type, or what reads them.
         """
         if isinstance(entries, StoredWeights):
-            entries = entries.entries
-        #: By name.
-        self.entries: dict[str, Entry] = {
+            entries = entries._entries
+        self._entries: dict[str, Entry] = {
             name: entry if isinstance(entry, StoredArray) else np.asarray(entry, np.float32)
             for name, entry in entries.items()
         }
@@ -125,28 +124,36 @@ class StoredWeights(Mapping[str, np.ndarray]):
 
     def __getitem__(self, name: str) -> np.ndarray:
         """The array of a name, float32."""
-        entry = self.entries[name]
+        entry = self._entries[name]
         return entry.value if isinstance(entry, StoredArray) else entry
 
     def __iter__(self) -> Iterator[str]:
         """The names."""
-        return iter(self.entries)
+        return iter(self._entries)
 
     def __len__(self) -> int:
         """How many arrays there are."""
-        return len(self.entries)
+        return len(self._entries)
 
     def __contains__(self, name: object) -> bool:
         """Whether there is an array of that name; reads none."""
-        return name in self.entries
+        return name in self._entries
+
+    def only(self, wanted: Callable[[str], bool]) -> "StoredWeights":
+        """Those of the arrays whose names are wanted; reads none."""
+        return StoredWeights({name: entry for name, entry in self._entries.items() if wanted(name)})
+
+    def joined(self, other: "StoredWeights") -> "StoredWeights":
+        """These arrays, and others in place of those of the same names; reads none."""
+        return StoredWeights(self._entries | other._entries)
 
     def dimensions(self, name: str) -> int:
         """How many dimensions an array has; reads none."""
-        return len(self.entries[name].shape)
+        return len(self._entries[name].shape)
 
     def release(self) -> None:
         """Let go of all arrays that can be read again."""
-        for entry in self.entries.values():
+        for entry in self._entries.values():
             if isinstance(entry, StoredArray):
                 entry.release()
 

@@ -26,7 +26,11 @@ def written_atomically(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
     try:
+        temporary.touch()
+        mode = temporary.stat().st_mode
+        temporary.unlink()
         yield temporary
+        temporary.chmod(mode)  # safetensors' files can be read by their owner alone
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

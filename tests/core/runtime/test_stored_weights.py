@@ -41,7 +41,7 @@ def test_only_what_can_be_read_again_is_let_go_of(path):
     weights = StoredWeights.of_file(path)
     first, exact = weights["half"], weights["exact"]
     assert weights["half"] is first and first.dtype == exact.dtype == np.float32
-    shared = StoredWeights({**weights.entries, "other": np.ones(2)})
+    shared = weights.joined(StoredWeights({"other": np.ones(2)}))
     assert shared["half"] is first
     shared.release()
     assert weights["half"] is not first and weights["exact"] is exact
@@ -55,6 +55,14 @@ def test_names_and_dimensions_read_nothing(path):
     assert weights.dimensions("half") == 3
     with pytest.raises(ModelError, match=r"weights\.safetensors is missing"):
         _ = weights["half"]
+
+
+def test_arrays_are_chosen_and_replaced_by_name(path):
+    weights = StoredWeights.of_file(path)
+    some = weights.only(lambda name: name != "number").joined(StoredWeights({"exact": np.ones(2)}))
+    assert set(some) == {"exact", "half"} and set(weights) == {"exact", "half", "number"}
+    np.testing.assert_array_equal(some["exact"], np.ones(2, np.float32))
+    assert some["half"] is weights["half"]
 
 
 def test_a_file_that_has_changed_is_refused(path):
