@@ -83,7 +83,7 @@ def compact(
 
 
 def with_pictures_of(data: bytes, other: bytes) -> bytes:
-    """A file with the pictures of another one's materials, wherever both show one.
+    """A file with the pictures of another one's materials instead of its own.
 
     Args:
         data: A .glb file.
@@ -93,7 +93,7 @@ def with_pictures_of(data: bytes, other: bytes) -> bytes:
         The file.
 
     Raises:
-        ValueError: One of them is no such file, or damaged.
+        ValueError: One of them is no such file, or damaged, or the other one lacks a picture that is shown.
     """
     try:
         document, binary = glb_chunks(data)
@@ -104,11 +104,10 @@ def with_pictures_of(data: bytes, other: bytes) -> bytes:
             names = (one for one in source["materials"] if material["name"].endswith(one["name"]))
             theirs = _shown_textures(next(names, {}))
             for slot, mine in _shown_textures(material).items():
-                if slot in theirs:
-                    number = theirs[slot]["index"]
-                    if number not in numbers:
-                        numbers[number] = _add_texture(document, views, source, source_binary, number)
-                    mine["index"] = numbers[number]
+                number = theirs[slot]["index"]
+                if number not in numbers:
+                    numbers[number] = _add_texture(document, views, source, source_binary, number)
+                mine["index"] = numbers[number]
         _drop_unused(document)
         _keep_others(document, binary, views, {}, {})
         return _file(document, views)

@@ -1,12 +1,15 @@
 """The step "lods": the head, or the surface, with fewer and fewer triangles. Needs bpy."""
 
+import contextlib
 import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import bpy
 
 from ...blender.atomic_file import written_atomically
+from ...blender.exporters import SUFFIXES
 from ...blender.exporters import formats as possible
 from ...blender.glb_file import with_pictures_of
 from ...blender.regular_file import read_regular, sha256_of
@@ -25,6 +28,8 @@ from ..result import StepResult
 
 SURFACE = "surface.ply"
 SOURCES = ("auto", "head", "surface")
+#: Side of pictures that others take the place of, pixels.
+SMALL = 4
 #: Custom properties of a head that name its vertices, or shapes: a level of detail has others, or none.
 OF_ITS_VERTICES = ("landmarks", "ibug68", "expression")
 
@@ -60,10 +65,8 @@ def run(folder: Path, options: dict[str, Any]) -> StepResult:
                 if key.startswith(PREFIX):
                     shown[key] = value
             bpy.context.scene.collection.objects.link(shown)
-            for path in mesh_files.export(bpy.context, shown, folder, f"lod{k}", wanted, image):
+            for path in _written(shown, folder, f"lod{k}", wanted, image, engines):
                 files[path.name] = _description(path, source, level)
-                if path.suffix == ".glb" and engines is not None:
-                    _take_pictures(path, engines)
             counts.append({"ratio": level.ratio, "triangles": level.triangles})
             bpy.data.objects.remove(shown)
     return StepResult(files, {"source": source, "levels": counts})
@@ -81,17 +84,58 @@ def _engines_file(folder: Path) -> bytes | None:
         return None
 
 
-def _take_pictures(path: Path, engines: bytes) -> None:
-    """Let a GLB file have the engine's pictures; its own stay where those are damaged. Raises ExportError."""
+def _written(
+    shown: bpy.types.Object,
+    folder: Path,
+    stem: str,
+    wanted: Sequence[str],
+    image: bpy.types.Image | None,
+    engines: bytes | None,
+) -> list[Path]:
+    """Write a level as files, as GLB with the pictures of the engine if it has any. Raises ExportError."""
+    if engines is None or not _with_pictures(shown, folder, stem, engines):
+        return mesh_files.export(bpy.context, shown, folder, stem, wanted, image)
+    others = [name for name in wanted if name != "glb"]
+    made = mesh_files.export(bpy.context, shown, folder, stem, others, image)
+    return [folder / f"{stem}{SUFFIXES['glb']}", *made]
+
+
+def _with_pictures(shown: bpy.types.Object, folder: Path, stem: str, engines: bytes) -> bool:
+    """Write a GLB file with the engine's pictures; whether it has one for all that the level shows.
+
+    Raises ExportError.
+    """
+    with _small_pictures(shown.data.materials):  # to encode its own, of no use here, would take long
+        (path,) = mesh_files.export(bpy.context, shown, folder, stem, ["glb"])
     try:
         data = with_pictures_of(path.read_bytes(), engines)
-    except DAMAGED:
-        return
-    try:
         with written_atomically(path) as partial:
             partial.write_bytes(data)
+    except DAMAGED:
+        return False
     except OSError as error:
         raise ExportError(f"{path} cannot be written ({error}): choose another folder.") from error
+    return True
+
+
+@contextlib.contextmanager
+def _small_pictures(materials: Iterable[bpy.types.Material]) -> Iterator[None]:
+    """Each picture is one of a few pixels."""
+    nodes = [node for material in materials for node in material.node_tree.nodes if node.type == "TEX_IMAGE"]
+    shown = [(node, node.image) for node in nodes if node.image is not None]
+    small: dict[str, bpy.types.Image] = {}
+    try:
+        for node, image in shown:
+            if image.name not in small:
+                small[image.name] = bpy.data.images.new(image.name, SMALL, SMALL, alpha=True)
+                small[image.name].colorspace_settings.name = image.colorspace_settings.name
+            node.image = small[image.name]
+        yield
+    finally:
+        for node, image in shown:
+            node.image = image
+        for image in small.values():
+            bpy.data.images.remove(image)
 
 
 def _description(path: Path, source: str, level: lods.DecimatedMesh) -> str:
