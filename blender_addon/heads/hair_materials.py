@@ -8,9 +8,9 @@ import bpy
 import numpy as np
 
 from ..blender import compat
-from ..blender.images import pack
+from ..blender.images import pack, save_png
 from ..blender.shader_nodes import add_node, add_principled, new_material
-from ..blender.srgb import linear_to_srgb, srgb_to_linear
+from ..blender.srgb import linear_to_bytes, linear_to_srgb, srgb_to_linear
 from .build import load_image
 from .hair_solid import PICTURE_NODE, add_tones, picture_node, show_dye
 
@@ -184,10 +184,18 @@ def _bake(image: bpy.types.Image, factor: np.ndarray) -> None:
         return
     pixels = np.empty(len(image.pixels), np.float32)
     image.pixels.foreach_get(pixels)
-    colors = pixels.reshape(-1, 4)[:, :3]
-    colors[:] = linear_to_srgb(srgb_to_linear(colors) * factor)
-    image.pixels.foreach_set(pixels)
-    image.save()
+    path = Path(bpy.path.abspath(image.filepath))
+    if image.is_float or path.suffix.lower() != ".png":
+        colors = pixels.reshape(-1, 4)[:, :3]
+        colors[:] = linear_to_srgb(srgb_to_linear(colors) * factor)
+        image.pixels.foreach_set(pixels)
+        image.save()
+        return
+    shades = srgb_to_linear(np.arange(256) / 255.0)
+    made = (pixels.reshape(image.size[1], image.size[0], 4)[::-1] * 255.0 + 0.5).astype(np.uint8)
+    for channel in range(3):
+        made[..., channel] = linear_to_bytes(shades * factor[channel])[made[..., channel]]
+    save_png(path, made if image.depth == 32 else made[..., :3])
 
 
 def is_undyed(materials: Iterable[bpy.types.Material]) -> bool:
