@@ -6,6 +6,8 @@ import numpy as np
 
 #: A texel on an edge belongs to both triangles; one is said to be inside by this much (barycentric weight).
 INSIDE = 1e-3
+#: Texels so near to where a row enters or leaves a triangle are looked at, too, against rounding.
+SLACK = 1e-6
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,8 @@ class TexelMap:
 def rasterize(uv: np.ndarray, size: int, inside: float = -1e-9) -> TexelMap:
     """Find the texels of a picture whose centers are in triangles.
 
-    A texel that several triangles cover appears several times. Triangles are taken in groups whose boxes of
-    texels are alike, so that numpy can do a group at once.
+    A texel that several triangles cover appears several times. Where a row of texels enters and leaves each
+    triangle is computed first, so that only the texels between have to be looked at.
 
     Args:
         uv: (M, 3, 2) float texture coordinates of the triangles' corners, v up.
@@ -35,26 +37,41 @@ def rasterize(uv: np.ndarray, size: int, inside: float = -1e-9) -> TexelMap:
         The texels found.
     """
     points = np.stack([uv[..., 0] * size - 0.5, (1.0 - uv[..., 1]) * size - 0.5], -1)
+    a, ab, ac = points[:, 0], points[:, 1] - points[:, 0], points[:, 2] - points[:, 0]
+    area = ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0]
+    # A weight's slopes along a row and a column: those of the second and third corner, then of the first.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slopes = np.stack([ac[:, ::-1], -ab[:, ::-1]], 1) * (1.0, -1.0) / area[:, None, None]
+    slopes = np.concatenate([-slopes.sum(1, keepdims=True), slopes], 1)
     low = np.maximum(np.ceil(points.min(1)), 0).astype(np.int64)
     high = np.minimum(np.floor(points.max(1)), size - 1).astype(np.int64)
-    extent = high - low + 1
-    candidates = np.flatnonzero((extent > 0).all(1))
-    side = 2 ** np.ceil(np.log2(np.maximum(extent[candidates].max(1), 1))).astype(np.int64)
-    found: list[tuple[np.ndarray, ...]] = []
-    for box in np.unique(side):
-        group = candidates[side == box]
-        grid = np.stack(np.meshgrid(np.arange(box), np.arange(box)), -1).reshape(-1, 2)
-        for chunk in np.array_split(group, max(1, len(group) * len(grid) // 4_000_000 + 1)):
-            texel = low[chunk, None] + grid
-            weights = _weights(points[chunk], texel)
-            hit = (weights >= inside).all(2) & (texel <= high[chunk, None]).all(2)
-            which, where = np.nonzero(hit)
-            texel = texel[which, where]
-            found.append((texel[:, 1], texel[:, 0], chunk[which], weights[which, where]))
-    if not found:
-        empty = np.empty(0, np.int64)
-        return TexelMap(empty, empty, empty, np.empty((0, 3)))
-    return TexelMap(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+    seen = np.flatnonzero((high >= low).all(1) & np.isfinite(slopes).all((1, 2)))
+
+    which, row = _runs(low[seen, 1], high[seen, 1])
+    triangle = seen[which]
+    along = slopes[triangle, :, 0]
+    at_zero = slopes[triangle, :, 1] * (row - a[triangle, 1])[:, None] - along * a[triangle, :1]
+    at_zero[:, 0] += 1.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        crossing = (inside - at_zero) / along
+    enters = np.where(along > 0, crossing, -np.inf).max(1)
+    leaves = np.where(along < 0, crossing, np.inf).min(1)
+    first = np.maximum(np.ceil(enters - SLACK), low[triangle, 0]).astype(np.int64)
+    last = np.minimum(np.floor(leaves + SLACK), high[triangle, 0]).astype(np.int64)
+
+    which, column = _runs(first, last)
+    weights = at_zero[which] + along[which] * column[:, None]
+    hit = (weights[:, 0] >= inside) & (weights[:, 1] >= inside) & (weights[:, 2] >= inside)
+    which = which[hit]
+    return TexelMap(row[which], column[hit], triangle[which], weights[hit])
+
+
+def _runs(first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Whole numbers from `first` to `last` (N,), one run after the other: which run, and the number."""
+    counts = np.maximum(last - first + 1, 0)
+    which = np.repeat(np.arange(len(counts)), counts)
+    starts = np.cumsum(counts) - counts
+    return which, np.arange(len(which)) + (first - starts)[which]
 
 
 def overlap(uv: np.ndarray, size: int = 1024) -> float:
@@ -118,17 +135,3 @@ def spread(picture: np.ndarray, covered: np.ndarray, margin: int) -> np.ndarray:
         colors[row, column] = total / count
         known[row, column] = True
     return colors[1:-1, 1:-1]
-
-
-def _weights(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Barycentric weights (M, P, 3) of points (M, P, 2) in triangles (M, 3, 2); nan in flat ones."""
-    a, b, c = corners[:, None, 0], corners[:, None, 1], corners[:, None, 2]
-
-    def cross(p: np.ndarray, q: np.ndarray) -> np.ndarray:
-        return p[..., 0] * q[..., 1] - p[..., 1] * q[..., 0]
-
-    area = cross(b - a, c - a)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        v = cross(points - a, c - a) / area
-        w = cross(b - a, points - a) / area
-        return np.stack([1 - v - w, v, w], -1)
