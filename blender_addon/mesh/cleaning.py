@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import StepError
 from . import topology
 from .arrays import new_mesh, normals_of, read_triangles
+from .closest_point import SurfaceQuery
 
 #: Vertices nearer than this fraction of the mesh's size are one: far below what anybody models, and above the
 #: rounding of single-precision coordinates (6e-8).
@@ -30,21 +31,31 @@ class CleanMesh:
     repairs: tuple[str, ...]
 
     @cached_property
+    def edges(self) -> topology.Edges:
+        """Of the triangles."""
+        return topology.edges_of(self.triangles)
+
+    @cached_property
     def closed(self) -> bool:
         """Whether it has no border."""
-        return topology.count_border_edges(self.triangles) == 0
+        return not (self.edges.faces == 1).any()
 
     @cached_property
     def component_count(self) -> int:
         """How many connected components it has."""
-        return int(topology.face_components(self.triangles).max()) + 1
+        return int(topology.face_components(self.triangles, self.edges).max()) + 1
 
     @cached_property
     def genus(self) -> int:
         """How many tunnels go through it, if it is closed: components - Euler characteristic / 2."""
-        edges = len(topology.edges_of(self.triangles).vertices)
-        euler = len(np.unique(self.triangles)) - edges + len(self.triangles)
+        used = np.count_nonzero(np.bincount(self.triangles.ravel()))
+        euler = used - len(self.edges.vertices) + len(self.triangles)
         return self.component_count - euler // 2
+
+    @cached_property
+    def surface(self) -> SurfaceQuery:
+        """The same, for queries."""
+        return SurfaceQuery(self.vertices, self.triangles)
 
     @cached_property
     def area(self) -> float:
@@ -69,29 +80,38 @@ def clean(vertices: np.ndarray, triangles: np.ndarray, smallest: float, hole: fl
     vertices, triangles, welded = _weld(vertices, triangles, size)
     if welded:
         repairs.append("double vertices or faces without area")
-    keys = np.sort(triangles, axis=1)
-    first = np.sort(np.unique(keys, axis=0, return_index=True)[1])
+    first = _first_of_rows(np.sort(triangles, axis=1))
     if len(first) < len(triangles):
         repairs.append("faces that were there twice")
         triangles = triangles[first]
-    oriented = topology.orient(triangles)
+    edges = topology.edges_of(triangles)
+    oriented = topology.orient(triangles, edges)
     if not np.array_equal(oriented, triangles):
         repairs.append("normals that point in different directions")
-        triangles = oriented
-    if not topology.is_manifold(triangles):
+        triangles, edges = oriented, topology.edges_of(oriented)
+    if not topology.is_manifold(triangles, edges):
         repairs.append("edges or corners that more than two faces share")
-        triangles, origin = topology.cut(triangles)
-        vertices = vertices[origin]
-    vertices, triangles, closed = _close_holes(vertices, triangles, hole)
+        triangles, origin = topology.cut(triangles, edges)
+        vertices, edges = vertices[origin], topology.edges_of(triangles)
+    vertices, triangles, closed = _close_holes(vertices, triangles, edges, hole)
     if closed:
         repairs.append(f"{closed} small hole{'s' * (closed != 1)}")
-    triangles, dropped = _drop_small(vertices, triangles, smallest)
+        edges = topology.edges_of(triangles)
+    triangles, dropped = _drop_small(vertices, triangles, edges, smallest)
     if dropped:
         repairs.append(f"{dropped} part{'s' * (dropped != 1)} smaller than a face to be made, left out")
     if not len(triangles):
         raise StepError("Nothing of this mesh is large enough for so few quads: ask for more.")
     vertices, triangles = _compact(vertices, triangles)
     return CleanMesh(vertices, triangles.astype(np.int32), tuple(repairs))
+
+
+def _first_of_rows(rows: np.ndarray) -> np.ndarray:
+    """Where each row of integers (N, C) comes for the first time, in the order of the rows."""
+    order = np.lexsort(rows.T)  # equal rows stay in their order
+    new = np.ones(len(rows), bool)
+    new[1:] = (rows[order[1:]] != rows[order[:-1]]).any(1)
+    return np.sort(order[new])
 
 
 def _size(vertices: np.ndarray, triangles: np.ndarray) -> float:
@@ -117,7 +137,7 @@ def _weld(vertices: np.ndarray, triangles: np.ndarray, size: float) -> tuple[np.
     if (
         shortest.min() > WELD_FRACTION * size
         and height.min() > SLIVER_FRACTION * size
-        and len(np.unique(cells, axis=0)) == len(used)
+        and len(_first_of_rows(cells)) == len(used)
     ):
         return (*_compact(vertices, triangles), False)
     mesh = new_mesh("photobust cleaning", *_compact(vertices, triangles))
@@ -142,16 +162,18 @@ def _weld(vertices: np.ndarray, triangles: np.ndarray, size: float) -> tuple[np.
 
 
 def _close_holes(
-    vertices: np.ndarray, triangles: np.ndarray, longest: float
+    vertices: np.ndarray, triangles: np.ndarray, edges: topology.Edges, longest: float
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Close borders shorter than `longest` with a fan about their middle."""
+    if not (edges.faces == 1).any():
+        return vertices, triangles, 0
     fans: list[tuple[int, int, int]] = []
     middles: list[np.ndarray] = []
-    component = topology.face_components(triangles)
+    component = topology.face_components(triangles, edges)
     owner = np.zeros(len(vertices), np.int64)
     owner[triangles] = component[:, None]
     areas = np.bincount(component, np.linalg.norm(normals_of(vertices, triangles), axis=1) / 2)
-    for loop in topology.border_loops(triangles):
+    for loop in topology.border_loops(triangles, edges):
         points = vertices[loop]
         around = float(np.linalg.norm(points - np.roll(points, -1, axis=0), axis=1).sum())
         # A border that goes round all of a part, such as a leaf's, is no hole in it.
@@ -169,8 +191,10 @@ def _close_holes(
     )
 
 
-def _drop_small(vertices: np.ndarray, triangles: np.ndarray, smallest: float) -> tuple[np.ndarray, int]:
-    label = topology.face_components(triangles)
+def _drop_small(
+    vertices: np.ndarray, triangles: np.ndarray, edges: topology.Edges, smallest: float
+) -> tuple[np.ndarray, int]:
+    label = topology.face_components(triangles, edges)
     areas = np.bincount(label, np.linalg.norm(normals_of(vertices, triangles), axis=1) / 2)
     small = areas < smallest
     return triangles[~small[label]], int(small.sum())

@@ -1,5 +1,6 @@
 """The closest point of a surface, for many points at once; relaxing a mesh onto it. Needs bpy."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import bpy  # noqa: F401  (mathutils is found only once it is there)
@@ -9,6 +10,8 @@ from mathutils.bvhtree import BVHTree
 from . import topology
 from .arrays import normals_of
 
+#: How far from a surface most points are at most, in mean sides of its triangles.
+NEAR_SIDES = 2.0
 #: A vertex is projected onto the surface only where the cosine between the normals of both is at least this:
 #: in an ear or between lips the nearest point may be on the other side.
 MIN_NORMAL_COSINE = 0.2
@@ -53,6 +56,7 @@ class SurfaceQuery:
         self.vertices, self.triangles = vertices, triangles
         self._tree = BVHTree.FromPolygons(vertices.tolist(), triangles.tolist())
         self._normals = normals_of(vertices, triangles)
+        self._reach = NEAR_SIDES * float(np.sqrt(np.linalg.norm(self._normals, axis=1).mean()))
 
     def closest(self, points: np.ndarray) -> ClosestPoints:
         """Find the points on the surface that are closest to others.
@@ -63,9 +67,7 @@ class SurfaceQuery:
         Returns:
             The closest point for each.
         """
-        find = self._tree.find_nearest
-        # Without a limit there is always one.
-        index = np.array([find(point)[2] for point in points.tolist()], np.int64).reshape(-1)
+        index = np.array([found[2] for found in self._nearest(points)], np.int64).reshape(-1)
         corners = self.vertices[self.triangles[index]]
         weights = closest_point_weights(points, corners)
         point = np.einsum("pk,pkc->pc", weights, corners)
@@ -80,8 +82,18 @@ class SurfaceQuery:
         Returns:
             (P,) float64 distances, unit of the surface.
         """
-        find = self._tree.find_nearest
-        return np.array([find(point)[3] for point in points.tolist()], np.float64).reshape(-1)
+        return np.array([found[3] for found in self._nearest(points)], np.float64).reshape(-1)
+
+    def _nearest(self, points: np.ndarray) -> Iterator[tuple]:
+        """What Blender finds closest to each of the points (P, 3): place, normal, triangle, distance.
+
+        Most points are near the surface, and those are found in half the time if nothing else is looked at.
+        """
+        find, reach = self._tree.find_nearest, self._reach
+        for point in points.tolist():
+            found = find(point, reach)
+            # Without a limit there is always one.
+            yield find(point) if found[2] is None else found
 
     def sample(self, count: int) -> np.ndarray:
         """(count, 3) float64: points spread evenly over the area, the same each time."""

@@ -131,8 +131,7 @@ class _Trial:
 
     def __init__(self, source: CleanMesh, on_attempt: Callable[[int], object]) -> None:
         self._source = source
-        self._surface = SurfaceQuery(source.vertices, source.triangles)
-        self._samples = self._surface.sample(SAMPLES)
+        self._samples = source.surface.sample(SAMPLES)
         self._on_attempt = on_attempt
         self._count = 0
 
@@ -148,7 +147,7 @@ class _Trial:
             made = run(*prepared, replace(attempt, quads=asked), not self._source.closed)
             if made is None:
                 break
-            found = assess(made, self._source, self._surface, self._samples, attempt.quads)
+            found = assess(made, self._source, self._samples, attempt.quads)
             found = replace(found, attempts=self._count)
             if found.problem is None or abs(len(made[1]) - attempt.quads) <= COUNT_TOLERANCE * attempt.quads:
                 break
@@ -246,7 +245,6 @@ def run(
 def assess(
     made: tuple[np.ndarray, np.ndarray],
     source: CleanMesh,
-    surface: SurfaceQuery,
     samples: np.ndarray,
     wanted: int,
 ) -> QuadMesh:
@@ -255,7 +253,6 @@ def assess(
     Args:
         made: Vertices (N, 3) float64 and quads (Q, 4), in the frame of the source.
         source: What was to be covered.
-        surface: The same, for queries.
         samples: (P, 3) points on the source.
         wanted: Number of quads asked for.
 
@@ -265,7 +262,7 @@ def assess(
     vertices, quads = _without_unused_vertices(*made)
     if source.closed:
         quads = close_holes(quads)
-    count = len(quads)
+    count, surface = len(quads), source.surface
     if abs(count - wanted) > COUNT_TOLERANCE * wanted:
         return QuadMesh(vertices, quads, problem=f"it made {count} quads")
     if not topology.is_manifold(quads):

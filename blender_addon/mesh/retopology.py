@@ -208,7 +208,9 @@ def _prepare(
     cleaned = clean(
         points, triangles.triangles, MIN_COMPONENT_QUADS * each, MAX_HOLE_SIDES * float(np.sqrt(each))
     )
-    return frame, AttributeSource(shown, triangles, SurfaceQuery(points, triangles.triangles)), cleaned
+    same = np.array_equal(cleaned.triangles, triangles.triangles) and np.array_equal(cleaned.vertices, points)
+    surface = cleaned.surface if same else SurfaceQuery(points, triangles.triangles)
+    return frame, AttributeSource(shown, triangles, surface), cleaned
 
 
 def object_like(original: bpy.types.Object, mesh: bpy.types.Mesh) -> bpy.types.Object:

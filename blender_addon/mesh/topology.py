@@ -90,32 +90,34 @@ def components(count: int, pairs: np.ndarray) -> np.ndarray:
             return np.unique(label, return_inverse=True)[1]
 
 
-def face_components(faces: np.ndarray) -> np.ndarray:
+def face_components(faces: np.ndarray, edges: Edges | None = None) -> np.ndarray:
     """Label the connected components of a mesh; faces that share an edge are connected.
 
     Args:
         faces: (M, n) int vertices.
+        edges: Its edges, if they are known.
 
     Returns:
         (M,) int64, each face's component, from 0 on.
     """
-    edges = edges_of(faces)
+    edges = edges or edges_of(faces)
     order = np.argsort(edges.half.ravel(), kind="stable")
     owners, keys = order // faces.shape[1], edges.half.ravel()[order]
     same = keys[1:] == keys[:-1]
     return components(len(faces), np.stack([owners[:-1][same], owners[1:][same]], 1))
 
 
-def is_manifold(faces: np.ndarray) -> bool:
+def is_manifold(faces: np.ndarray, edges: Edges | None = None) -> bool:
     """Test whether a mesh is manifold, borders allowed.
 
     Args:
         faces: (M, n) int vertices.
+        edges: Its edges, if they are known.
 
     Returns:
         Whether it is.
     """
-    edges = edges_of(faces)
+    edges = edges or edges_of(faces)
     if (edges.faces > 2).any() or (edges.winding[edges.faces == 2] != 0).any():
         return False
     return len(np.unique(cut(faces, edges)[0])) == len(np.unique(faces))
@@ -133,20 +135,21 @@ def count_border_edges(faces: np.ndarray) -> int:
     return int((edges_of(faces).faces == 1).sum())
 
 
-def orient(faces: np.ndarray) -> np.ndarray:
+def orient(faces: np.ndarray, edges: Edges | None = None) -> np.ndarray:
     """Orient the faces of each component alike where that is possible: as most of them are.
 
     Args:
         faces: (M, n) int vertices.
+        edges: Its edges, if they are known.
 
     Returns:
         (M, n), the same faces in the same order, some of them reversed.
     """
-    edges = edges_of(faces)
-    pairs = adjacent_faces(edges)
+    edges = edges or edges_of(faces)
     opposed = edges.winding[edges.faces == 2] != 0
     if not opposed.any():
         return faces
+    pairs = adjacent_faces(edges)
     # A face and its turned copy: those that agree are joined, and so are those that disagree, crosswise.
     count = len(faces)
     a, b = pairs.T
@@ -194,16 +197,17 @@ def cut(faces: np.ndarray, edges: Edges | None = None) -> tuple[np.ndarray, np.n
     return label.reshape(faces.shape), origin
 
 
-def border_loops(faces: np.ndarray) -> list[list[int]]:
+def border_loops(faces: np.ndarray, edges: Edges | None = None) -> list[list[int]]:
     """Find the borders of a manifold mesh.
 
     Args:
         faces: (M, n) int vertices.
+        edges: Its edges, if they are known.
 
     Returns:
         The vertices of each border, in the direction that its faces walk.
     """
-    edges = edges_of(faces)
+    edges = edges or edges_of(faces)
     single = edges.faces[edges.half] == 1
     start = faces[single]
     end = np.roll(faces, -1, axis=1)[single]
