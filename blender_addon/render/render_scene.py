@@ -31,7 +31,7 @@ PIXELS = 2
 ODD_SAMPLES = 2
 #: Kinds of objects that pictures show.
 SHOWN = ("MESH", "CURVES", "CURVE", "SURFACE", "META", "FONT")
-#: How near the camera a box may be, as a fraction of the camera's distance, for it to be all in front of it.
+#: How near the camera points may be, as a fraction of the camera's distance, for all of them to be seen.
 NEAREST = 0.05
 #: Space around what fills the picture most, as a fraction of the picture.
 MARGIN = 0.04
@@ -88,6 +88,8 @@ class RenderScene(Closing):
             scene.render.use_compositing = scene.render.use_sequencer = False
             self._scene, self._object = scene.name, subject.object.name
             self._matrix = Matrix.Translation(-subject.center) @ subject.matrix
+            scene.view_layers[0].update()  # before, nobody knows how large hair is
+            self._outlines = {ob.name: _outline(ob) for ob in scene.objects if ob.type in SHOWN}
             self._backdrop = lighting.backdrop(size, size)
             self._empty = linear_to_bytes(np.repeat(self._backdrop, 3, 2))
             self._stack = stack.pop_all()
@@ -119,13 +121,8 @@ class RenderScene(Closing):
         it shows, (H, W, 4) float32, see `render_linear`.
         """
         scene.view_layers[0].update()  # children follow the turn
-        corners = [
-            ob.matrix_world @ Vector(corner)
-            for ob in scene.objects
-            if ob.type in SHOWN
-            for corner in ob.bound_box
-        ]
-        part = covered_part(np.array(corners), scene.camera.location.length, self.size)
+        placed = [_placed(ob, self._outlines[ob.name]) for ob in scene.objects if ob.name in self._outlines]
+        part = covered_part(np.concatenate(placed), scene.camera.location.length, self.size)
         left, top, right, bottom = part
         if left >= right or top >= bottom:
             return (0, 0, 0, 0), np.zeros((0, 0, 4), np.float32)
@@ -142,6 +139,21 @@ class RenderScene(Closing):
         return part, two_thirds(picture) if self._pixels == PIXELS else means_of_blocks(picture, ODD_SAMPLES)
 
 
+def _outline(ob: bpy.types.Object) -> np.ndarray:
+    """(N, 3) float32 points between which an object lies, in its own frame."""
+    if ob.type != "MESH" or ob.modifiers or ob.data.shape_keys:
+        return np.array(ob.bound_box, np.float32)
+    points = np.empty(3 * len(ob.data.vertices), np.float32)
+    ob.data.vertices.foreach_get("co", points)
+    return points.reshape(-1, 3)
+
+
+def _placed(ob: bpy.types.Object, points: np.ndarray) -> np.ndarray:
+    """(N, 3) points of an object's own frame where they are in the world."""
+    matrix = np.array(ob.matrix_world, np.float32)
+    return points @ matrix[:3, :3].T + matrix[:3, 3]
+
+
 def _sampling(renderer: str, size: int) -> tuple[int, int]:
     """How many pixels along a side are rendered for how many of the picture."""
     if renderer != WORKBENCH:
@@ -149,11 +161,11 @@ def _sampling(renderer: str, size: int) -> tuple[int, int]:
     return (SAMPLES, PIXELS) if size % PIXELS == 0 else (ODD_SAMPLES, 1)
 
 
-def covered_part(corners: np.ndarray, distance: float, side: int) -> tuple[int, int, int, int]:
-    """The part of a picture in which the camera sees what boxes enclose.
+def covered_part(points: np.ndarray, distance: float, side: int) -> tuple[int, int, int, int]:
+    """The part of a picture in which the camera sees what lies between points.
 
     Args:
-        corners: (N, 3) float, of the boxes, world frame; the camera looks along +y at the origin.
+        points: (N, 3) float, world frame; the camera looks along +y at the origin.
         distance: Of the camera from the origin, the same unit.
         side: Of the square picture, pixels.
 
@@ -161,11 +173,11 @@ def covered_part(corners: np.ndarray, distance: float, side: int) -> tuple[int, 
         Left, top, right and bottom, pixels, even numbers but for the borders of a picture with an odd side;
         empty if nothing is in the picture.
     """
-    depth = corners[:, 1] + distance
+    depth = points[:, 1] + distance
     if (depth < NEAREST * distance).any():
         return 0, 0, side, side
     half = depth * math.tan(HALF_ANGLE)
-    x, y = corners[:, 0] / half, -corners[:, 2] / half
+    x, y = points[:, 0] / half, -points[:, 2] / half
     pixels = (np.stack([x, y]) + 1.0) * (side / 2)
     low = np.floor(pixels.min(1) / 2 - 0.5).clip(0, side // 2).astype(int) * 2
     high = np.minimum(np.ceil(pixels.max(1) / 2 + 0.5).clip(0).astype(int) * 2, side)
