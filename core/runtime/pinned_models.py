@@ -2,9 +2,9 @@
 
 PINNED_MODELS = {
     "albedo_model.npz": "144f579e6fd044ea6a74a56464a177aa6b444cb33dfd2552e6633d073a018b3d",
-    "dense_lifter.safetensors": "3cac33d9e79109f17a2ee795b768ba797375843149c23b8c86cecaebee370c25",
-    "dense_network.onnx": "6a47867a18e803f5d46f145520eb32bc08fe9ed1f4221f2a420292ab90ac6cf0",
-    "dense_network.safetensors": "5a5cc9c50b687ca0a17890ac30b54d81db027a33493b069fc7f2e1e8f181b4f6",
+    "dense_lifter.safetensors": "71ec928e9f13407d600609529da4f96add50c99d5fbdcf60f253ea7c1866be24",
+    "dense_network.onnx": "88576beeec4799ac563edeb8cbde91d410f935b257c92c27a46c751fa5895f67",
+    "dense_network.safetensors": "94afb0806a62faa1004dea429dae57a553c2fbf6bc0261c1adff02248572b69d",
     "face_descriptor.npz": "fa25e492d23a019bd956072a67b5c5edb48f304b874db88dfa4c080fac1162f6",
     "face_features.onnx": "d604d29734344628b13df73d09f4a82ffe00965c6f256bbdd99085a4024a7331",
     "face_features.safetensors": "196d05f905090ae15b844c3a8dcb28336ea5a835dddfcbf73ed2df40a7067aa2",
