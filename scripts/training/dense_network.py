@@ -85,14 +85,18 @@ def train(args: argparse.Namespace) -> None:
     from core.lifting.lifter import LandmarkLifter
     from core.runtime.backend import FEATURES_NAME
     from core.training.dense.dataset import DenseDataset
-    from core.training.dense.trainer import DenseConfig, DenseTrainer
+    from core.training.dense.trainer import FINE_TUNING_RATE, DenseConfig, DenseTrainer
 
     torch.set_num_threads(args.threads)
     paths = lifter_paths(args)
     lifter = LandmarkLifter.from_pretrained(paths.models, shaded=False, dense=False)
     dataset = DenseDataset(sorted(faces_folder(args.run, paths.models).glob("train_*.npz")), lifter)
     config = DenseConfig(hours=args.hours)
-    DenseTrainer(args.run / CHECKPOINT_FOLDER, config, paths.models / FEATURES_NAME, dataset).run()
+    pretrained = None
+    if args.fine_tune:
+        config, pretrained = replace(config, rate=FINE_TUNING_RATE), args.models
+    folder, encoder = args.run / CHECKPOINT_FOLDER, paths.models / FEATURES_NAME
+    DenseTrainer(folder, config, encoder, dataset, pretrained).run()
 
 
 def export(args: argparse.Namespace) -> None:
@@ -143,6 +147,11 @@ STEPS = {"faces": faces, "train": train, "export": export, "lifter": lifter}
 def main() -> None:
     """Parse the command line, and run the step."""
     parser = network_parser(__doc__, STEPS, CHECKPOINT_FOLDER)
+    parser.add_argument(
+        "--fine-tune",
+        action="store_true",
+        help="train: begin with the network of --models, whose first layers stay (after a stop, too)",
+    )
     args = parser.parse_args()
     STEPS[args.what](args)
 

@@ -11,7 +11,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from ...detection.face_encoder import load_face_network
-from ...lifting.dense_network import COMPONENTS, DenseNetwork
+from ...lifting.dense_landmarks import DENSE_LIFTER_NAME
+from ...lifting.dense_network import COMPONENTS, DenseNetwork, load_dense_network
+from ...runtime.backend import DENSE_NAME
+from ...runtime.weights import safetensors_arrays
 from ..files import write_arrays
 from ..fitting.run import RunConfig, TrainingRun, pretrained_groups
 from .dataset import Batch, DenseDataset
@@ -24,6 +27,10 @@ HUBER_CM = 0.3
 DEPTH_WEIGHT = 0.5
 #: How much the shape's squared normalized error counts beside the points'.
 SHAPE_WEIGHT = 0.3
+#: The encoder's first blocks, which fine-tuning leaves as they are: two thirds of a step's time.
+FIXED_BLOCKS = 5
+#: Maximum of the learning rate of fine-tuning.
+FINE_TUNING_RATE = 6e-4
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,14 @@ class DenseTrainer(TrainingRun[Batch]):
     network: DenseNetwork
     config: DenseConfig
 
-    def __init__(self, folder: Path, config: DenseConfig, encoder: Path, dataset: DenseDataset) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: DenseConfig,
+        encoder: Path,
+        dataset: DenseDataset,
+        pretrained: Path | None = None,
+    ) -> None:
         """Begin, or go on from the folder's checkpoint.
 
         Args:
@@ -76,8 +90,10 @@ class DenseTrainer(TrainingRun[Batch]):
             config: Hours, batch and so on.
             encoder: Weights of MediaPipe's face network, which a new run begins with.
             dataset: Of the windows; gives the linear model of points, too.
+            pretrained: Folder of models whose network is fine-tuned instead: its points stay those that they
+                are, and so do the stem and the first `FIXED_BLOCKS` of its encoder.
         """
-        self._dataset = dataset
+        self._dataset, self._pretrained = dataset, pretrained
         super().__init__(folder, config, lambda: self._begin(encoder))
         with np.load(folder / MODEL_NAME) as model:
             self._mean = torch.from_numpy(model["mean"])
@@ -104,10 +120,19 @@ class DenseTrainer(TrainingRun[Batch]):
     def _begin(self, encoder: Path) -> DenseNetwork:
         network = DenseNetwork()
         if not self.checkpoint.is_file():
-            network.encoder.load_state_dict(load_face_network(encoder).state_dict())
-            mean, basis = self._dataset.mean_and_basis(COMPONENTS)
+            if self._pretrained:
+                network.load_state_dict(load_dense_network(self._pretrained / DENSE_NAME).state_dict())
+                model = safetensors_arrays(self._pretrained / DENSE_LIFTER_NAME)
+                mean, basis = model["points_mean"], model["points_basis"]
+            else:
+                network.encoder.load_state_dict(load_face_network(encoder).state_dict())
+                mean, basis = self._dataset.mean_and_basis(COMPONENTS)
             arrays = {"mean": mean.astype(np.float32), "basis": basis.astype(np.float32)}
             write_arrays(self.folder / MODEL_NAME, arrays, compressed=False)
+        if self._pretrained:
+            encoding = network.encoder
+            for part in (encoding.stem, encoding.act, *encoding.blocks[:FIXED_BLOCKS]):
+                part.requires_grad_(False)
         return network
 
     def _parameter_groups(self) -> list[dict[str, Any]]:

@@ -7,15 +7,23 @@ import pytest
 import torch
 
 from core.errors import PhotobustError
-from core.lifting.dense_network import COMPONENTS, DenseNetwork
+from core.lifting.dense_landmarks import DENSE_LIFTER_NAME
+from core.lifting.dense_network import COMPONENTS, DenseNetwork, load_dense_network
 from core.lifting.dense_window import DENSE_CENTER, DENSE_PX_PER_CM, DENSE_SIZE, dense_frame
-from core.runtime.backend import FEATURES_NAME
+from core.runtime.backend import DENSE_NAME, FEATURES_NAME
+from core.runtime.weights import safetensors_arrays
 from core.training.data.shards import write_shard
 from core.training.dense import lifting
 from core.training.dense.dataset import Batch, DenseDataset, with_other_tones
 from core.training.dense.lifting import WRONGLY_LIFTED, fit_dense_stage
 from core.training.dense.observations import LiftedFaces, lifted_faces, write_lifted_faces
-from core.training.dense.trainer import MODEL_NAME, DenseConfig, DenseTrainer, dense_loss
+from core.training.dense.trainer import (
+    FIXED_BLOCKS,
+    MODEL_NAME,
+    DenseConfig,
+    DenseTrainer,
+    dense_loss,
+)
 from core.training.fitting.cascade import StageData
 from tests.core.head_samples import MODELS
 from tests.core.training.conftest import projected_sample
@@ -128,6 +136,27 @@ def test_training_goes_on_where_it_stopped(dataset, tmp_path):
     assert again.step == 12
     for one, other in zip(trainer.network.parameters(), again.network.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_fine_tuning_begins_with_a_network_and_leaves_its_first_layers(dataset, tmp_path):
+    shipped = load_dense_network(MODELS / DENSE_NAME).state_dict()
+    config = DenseConfig(hours=1.0, batch=4)
+    trainer = DenseTrainer(tmp_path, config, MODELS / FEATURES_NAME, dataset, pretrained=MODELS)
+    assert all(torch.equal(value, shipped[name]) for name, value in trainer.network.state_dict().items())
+    with np.load(tmp_path / MODEL_NAME) as points:
+        expected = safetensors_arrays(MODELS / DENSE_LIFTER_NAME)["points_basis"]
+        np.testing.assert_array_equal(points["basis"], expected)
+    batches = trainer.random_batches(dataset)
+    for _ in range(2):  # the first rate is nothing
+        trainer.train_batch(next(batches))
+    trainer.save()
+    again = DenseTrainer(tmp_path, config, MODELS / FEATURES_NAME, dataset, pretrained=MODELS)
+    again.train_batch(next(batches))
+    changed = {
+        name for name, value in again.network.state_dict().items() if not torch.equal(value, shipped[name])
+    }
+    fixed = ("encoder.stem", "encoder.act", *(f"encoder.blocks.{k}." for k in range(FIXED_BLOCKS)))
+    assert changed == {name for name in shipped if not name.startswith(fixed)}
 
 
 def test_without_faces_it_says_how_to_make_some(lifter):
