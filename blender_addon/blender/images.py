@@ -83,8 +83,8 @@ def _two_thirds(picture: np.ndarray) -> np.ndarray:
     # Arrays of the same order in memory, in which colors of a channel may lie together.
     reduced = np.empty_like(picture, shape=(len(picture) // 3 * 2, *picture.shape[1:]))
     halves = picture[1::3] * third
-    for k, whole in enumerate((picture[0::3], picture[2::3])):
-        np.multiply(whole, 2 * third, out=reduced[k::2])
+    for k, outer in enumerate((picture[0::3], picture[2::3])):
+        np.multiply(outer, 2 * third, out=reduced[k::2])
         reduced[k::2] += halves
     return reduced
 

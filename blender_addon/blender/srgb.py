@@ -40,8 +40,8 @@ def linear_to_bytes(linear: np.ndarray) -> np.ndarray:
         linear: Linear light of any shape, float; clipped to 0..1.
 
     Returns:
-        uint8 of the same shape. One value in a thousand is rounded the other way: it is looked up in a table,
-        which takes a tenth of the time of powers.
+        uint8 of the same shape. One or two values in a thousand are rounded the other way: they are looked up
+        in a table, which takes a tenth of the time of powers.
     """
     steps = np.clip(linear, 0.0, 1.0) * np.float32(STEPS) + np.float32(0.5)
     return _bytes_of_steps()[steps.astype(np.uint16)]

@@ -27,8 +27,9 @@ HALF_ANGLE = math.atan(18.0 / 105.0)
 #: themselves. Twice as many for each take 1.4 times as long, and differ by 0.2 of 255 on average.
 SAMPLES = 3
 PIXELS = 2
-#: The same for pictures with an odd number of pixels.
+#: The same for pictures with an odd number of pixels, and for those of a side below SMALL, pixels.
 ODD_SAMPLES = 2
+SMALL = 128
 #: Kinds of objects that pictures show.
 SHOWN = ("MESH", "CURVES", "CURVE", "SURFACE", "META", "FONT")
 #: How near the camera points may be, as a fraction of the camera's distance, for all of them to be seen.
@@ -70,6 +71,7 @@ class RenderScene(Closing):
         transparent: bool = False,
     ) -> None:
         self.size, self._transparent = size, transparent
+        self._workbench = renderer == WORKBENCH
         self._samples, self._pixels = _sampling(renderer, size)
         before = block_names()
         with contextlib.ExitStack() as stack:  # closed if something goes wrong in here
@@ -121,8 +123,11 @@ class RenderScene(Closing):
         it shows, (H, W, 4) float32, see `render_linear`.
         """
         scene.view_layers[0].update()  # children follow the turn
-        placed = [_placed(ob, self._outlines[ob.name]) for ob in scene.objects if ob.name in self._outlines]
-        part = covered_part(np.concatenate(placed), scene.camera.location.length, self.size)
+        part = (0, 0, self.size, self.size)
+        if self._workbench:  # shaders of the others may displace what is seen
+            known = [ob for ob in scene.objects if ob.name in self._outlines]
+            points = np.concatenate([_placed(ob, self._outlines[ob.name]) for ob in known])
+            part = covered_part(points, scene.camera.location.length, self.size)
         left, top, right, bottom = part
         if left >= right or top >= bottom:
             return (0, 0, 0, 0), np.zeros((0, 0, 4), np.float32)
@@ -155,10 +160,10 @@ def _placed(ob: bpy.types.Object, points: np.ndarray) -> np.ndarray:
 
 
 def _sampling(renderer: str, size: int) -> tuple[int, int]:
-    """How many pixels along a side are rendered for how many of the picture."""
+    """How many pixels along a side are rendered for how many of the picture: `_samples`, `_pixels`."""
     if renderer != WORKBENCH:
         return 1, 1
-    return (SAMPLES, PIXELS) if size % PIXELS == 0 else (ODD_SAMPLES, 1)
+    return (ODD_SAMPLES, 1) if size % PIXELS or size < SMALL else (SAMPLES, PIXELS)
 
 
 def covered_part(points: np.ndarray, distance: float, side: int) -> tuple[int, int, int, int]:

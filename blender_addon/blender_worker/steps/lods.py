@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,7 @@ def _written(
     if engines is None or not _with_pictures(shown, folder, stem, engines):
         return mesh_files.export(bpy.context, shown, folder, stem, wanted, image)
     others = [name for name in wanted if name != "glb"]
-    made = mesh_files.export(bpy.context, shown, folder, stem, others, image)
+    made = mesh_files.export(bpy.context, shown, folder, stem, others, image) if others else []
     return [folder / f"{stem}{SUFFIXES['glb']}", *made]
 
 
@@ -105,14 +106,17 @@ def _with_pictures(shown: bpy.types.Object, folder: Path, stem: str, engines: by
 
     Raises ExportError.
     """
-    with _small_pictures(shown.data.materials):  # to encode its own, of no use here, would take long
-        (path,) = mesh_files.export(bpy.context, shown, folder, stem, ["glb"])
+    with tempfile.TemporaryDirectory() as elsewhere:  # until it is complete
+        with _small_pictures(shown.data.materials):  # to encode its own, of no use here, would take long
+            (made,) = mesh_files.export(bpy.context, shown, Path(elsewhere), stem, ["glb"])
+        try:
+            data = with_pictures_of(made.read_bytes(), engines)
+        except DAMAGED:
+            return False
+    path = folder / made.name
     try:
-        data = with_pictures_of(path.read_bytes(), engines)
         with written_atomically(path) as partial:
             partial.write_bytes(data)
-    except DAMAGED:
-        return False
     except OSError as error:
         raise ExportError(f"{path} cannot be written ({error}): choose another folder.") from error
     return True

@@ -21,7 +21,7 @@ from blender_addon.blender.compat import COLOR_ATTRIBUTE, set_float_attribute, s
 from blender_addon.blender.srgb import linear_to_srgb
 from blender_addon.blender_worker.steps import lods as step_lods
 from blender_addon.blender_worker.steps import retopo as step_retopo
-from blender_addon.errors import StepError
+from blender_addon.errors import ExportError, StepError
 from blender_addon.heads.ply import read_ply
 from blender_addon.mesh import lods, quadriflow, retopology, topology
 from blender_addon.mesh.arrays import read, read_quads, read_triangles
@@ -507,6 +507,7 @@ def check_lods(folder, source):
     for name in result.files:
         check_glb(folder / name, source, 4)
     if source == "head":
+        check_full_disk(folder)
         check_changed_texture(folder)
     try:
         step_lods.run(folder, {"ratios": [2.0], "source": source})
@@ -514,6 +515,25 @@ def check_lods(folder, source):
         assert "up to 1" in str(error)
     else:
         raise AssertionError("a level with more triangles than there are")
+
+
+def check_full_disk(folder):
+    """A level that cannot be written whole leaves the one before it as it was."""
+    before, kept = (folder / "lod0.glb").read_bytes(), step_lods.written_atomically
+
+    def full(path):
+        raise OSError(28, "No space left on device")
+
+    step_lods.written_atomically = full
+    try:
+        step_lods.run(folder, {"ratios": [0.3]})
+    except ExportError as error:
+        assert "No space left" in str(error)
+    else:
+        raise AssertionError("nothing was written, and nothing said so")
+    finally:
+        step_lods.written_atomically = kept
+    assert (folder / "lod0.glb").read_bytes() == before
 
 
 def check_changed_texture(folder):
@@ -535,6 +555,8 @@ def check_glb(path, source, images):
     if source == "head":
         assert "TEXCOORD_0" in attributes and len(primitives) == 6
         assert len(document["images"]) == images, document["images"]
+        sizes = [document["bufferViews"][image["bufferView"]]["byteLength"] for image in document["images"]]
+        assert min(sizes) > 1000, "none of the few pixels that stand in for them"
         assert len(data) < 2_000_000 or images == 3
     else:
         assert "COLOR_0" in attributes and "images" not in document

@@ -63,7 +63,8 @@ def check(run_in_blender, folder):
 
 def test_pictures(check):
     check(
-        "stills,cycles,stopped_turntable,object,transparent,covered_part,own_reader,reduced,small_textures,operator"
+        "stills,cycles,displacement,stopped_turntable,object,transparent,covered_part,own_reader,reduced,"
+        "small_textures,operator"
     )
 
 
