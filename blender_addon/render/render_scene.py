@@ -71,7 +71,6 @@ class RenderScene(Closing):
         transparent: bool = False,
     ) -> None:
         self.size, self._transparent = size, transparent
-        self._workbench = renderer == WORKBENCH
         self._samples, self._pixels = _sampling(renderer, size)
         before = block_names()
         with contextlib.ExitStack() as stack:  # closed if something goes wrong in here
@@ -91,7 +90,9 @@ class RenderScene(Closing):
             self._scene, self._object = scene.name, subject.object.name
             self._matrix = Matrix.Translation(-subject.center) @ subject.matrix
             scene.view_layers[0].update()  # before, nobody knows how large hair is
-            self._outlines = {ob.name: _outline(ob) for ob in scene.objects if ob.type in SHOWN}
+            # Shaders of other renderers may displace what is seen.
+            shown = [ob for ob in scene.objects if renderer == WORKBENCH and ob.type in SHOWN]
+            self._outlines = {ob.name: _outline(ob) for ob in shown}
             self._backdrop = lighting.backdrop(size, size)
             self._empty = linear_to_bytes(np.repeat(self._backdrop, 3, 2))
             self._stack = stack.pop_all()
@@ -124,7 +125,7 @@ class RenderScene(Closing):
         """
         scene.view_layers[0].update()  # children follow the turn
         part = (0, 0, self.size, self.size)
-        if self._workbench:  # shaders of the others may displace what is seen
+        if self._outlines:
             known = [ob for ob in scene.objects if ob.name in self._outlines]
             points = np.concatenate([_placed(ob, self._outlines[ob.name]) for ob in known])
             part = covered_part(points, scene.camera.location.length, self.size)
