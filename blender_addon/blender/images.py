@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import RenderError
 from .atomic_file import written_atomically
 from .png_file import png_bytes
+from .srgb import linear_to_bytes
 
 #: The longest path that Blender keeps for an image, bytes.
 LONGEST_PATH = 1023
@@ -26,12 +27,43 @@ def load_picture(path: str | os.PathLike, size: int | None = None) -> np.ndarray
             raise RenderError(f"Blender cannot read the picture {path}.")
         if size and (width, height) != (size, size):
             image.scale(size, size)
-            width = height = size
-        values = np.empty(width * height * 4, np.float32)
-        image.pixels.foreach_get(values)
-        return np.rint(values.reshape(height, width, 4)[::-1] * 255.0).astype(np.uint8)
+        return _bytes(_values(image))
     finally:
         bpy.data.images.remove(image)
+
+
+def is_painted(image: bpy.types.Image) -> bool:
+    """Whether an image shows what no file has: it was painted on, or made in Blender, and is not saved."""
+    unsaved = image.source == "GENERATED" or (image.source == "FILE" and image.is_dirty)
+    return unsaved and all(image.size)
+
+
+def stored_pixels(image: bpy.types.Image) -> np.ndarray:
+    """An image's pixels as a file of 8 bits a channel has them.
+
+    Args:
+        image: With pixels.
+
+    Returns:
+        (H, W, 4) uint8, top row first, straight alpha: sRGB, or values that are no colors as they are.
+    """
+    values = _values(image)
+    pixels = _bytes(values)
+    if image.is_float and image.colorspace_settings.name != "Non-Color":
+        pixels[..., :3] = linear_to_bytes(values[..., :3])  # Blender keeps floats as linear light
+    return pixels
+
+
+def _values(image: bpy.types.Image) -> np.ndarray:
+    """(H, W, 4) float32, top row first, an image's pixels as Blender keeps them."""
+    width, height = image.size
+    values = np.empty(width * height * 4, np.float32)
+    image.pixels.foreach_get(values)
+    return values.reshape(height, width, 4)[::-1]
+
+
+def _bytes(values: np.ndarray) -> np.ndarray:
+    return np.rint(np.clip(values, 0.0, 1.0) * 255.0).astype(np.uint8)
 
 
 def block_means(image: bpy.types.Image, step: int) -> np.ndarray:

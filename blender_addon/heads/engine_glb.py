@@ -10,6 +10,7 @@ import bpy
 import numpy as np
 
 from ..blender import glb_document
+from ..blender.images import is_painted
 from ..blender.regular_file import read_regular
 from ..errors import HeadFileError
 from .armature import MODIFIER, rig_of
@@ -99,10 +100,16 @@ def _materials_unchanged(head: bpy.types.Object, data: HeadData, texture: Path) 
         roughness = shader.inputs["Roughness"].default_value
         if abs(roughness - FINISHES[name].roughness) > SETTING_TOLERANCE:
             return False
-        packed = [image.packed_file if image is not None else None for image in images]
-        if any(file is None or file.data not in pictures for file in packed):
+        if not all(_is_one_of(image, pictures) for image in images):
             return False
     return True
+
+
+def _is_one_of(image: bpy.types.Image | None, pictures: set[bytes]) -> bool:
+    """Whether an image shows one of these files, and nobody has painted on it."""
+    if image is None or image.packed_file is None or is_painted(image):
+        return False
+    return image.packed_file.data in pictures
 
 
 def _has_hair(document: dict) -> bool:

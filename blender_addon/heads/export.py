@@ -20,7 +20,9 @@ from ..blender.atomic_file import TEMPORARY_PREFIX, move_into_place, written_ato
 from ..blender.exporters import SUFFIXES, WriteOptions, formats, write
 from ..blender.glb_document import with_cut_out
 from ..blender.glb_origin import moved
+from ..blender.images import is_painted, stored_pixels
 from ..blender.mtl_file import MtlMaterial, completed
+from ..blender.png_file import png_bytes
 from ..blender.scratch_scene import mesh_as_shown
 from ..errors import ExportError
 from . import confidence, facial_hair, photographed
@@ -31,7 +33,7 @@ from .engine_glb import DAMAGED, engine_glb
 from .hair import MARK as HAIR_MARK
 from .hair import add_hair, hair_of
 from .hair_copies import hair_copies
-from .hair_materials import COLOR_ENDING, is_recolored, pictures_as_colors
+from .hair_materials import COLOR_ENDING, is_recolored, materials_of, pictures_as_colors
 from .head_materials import (
     CLEAR_REFLECTION,
     IMAGE_NODE,
@@ -140,9 +142,9 @@ def export_head(
     photographed.restore_all()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        made = _engines_file(head, options.pivot) if format_ == "glb" and _is_plain(options) else None
-        if made is not None:
-            return [_written_file(folder / f"{stem}{SUFFIXES[format_]}", made)]
+        engines = _engines_file(head, options.pivot) if format_ == "glb" and _is_plain(options) else None
+        if engines is not None:
+            return [_written_file(folder / f"{stem}{SUFFIXES[format_]}", engines)]
         texture = _free_name(head, folder, texture)
         with (
             tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=folder) as temporary,
@@ -152,7 +154,7 @@ def export_head(
             _texture_files(head, Path(temporary) / texture if options.textures else None),
             _copy_to_export(context, head, options, format_) as copy,
             hair_copies(context, head, copy, format_ == "usd") as hair,
-            _hair_texture_files(hair, Path(temporary) / texture if options.textures else None) as pictures,
+            _hair_texture_files(hair, Path(temporary) / texture if options.textures else None),
             _plain_materials(copy, hair, format_),
             renamed_bones(rig_of(copy), options.bones),
         ):
@@ -166,11 +168,10 @@ def export_head(
                 _complete_mtl(first.with_suffix(".mtl"), copy)
             if format_ == "glb":
                 _cut_out_cards(first, head)
-            # FBX and GLB hold the texture, in a result's folder it is there already.
-            beside = {path.name for path in Path(temporary).iterdir()} - {first.name}
-            if format_ not in TEXTURE_BESIDE:
-                beside -= {*(_beside(texture, name) for name in (ALBEDO, *MAP_NODES)), *pictures}
-            return [_moved(Path(temporary) / name, folder) for name in (first.name, *sorted(beside))]
+            made = [first]
+            if format_ in TEXTURE_BESIDE:  # FBX and GLB hold the pictures
+                made += sorted(path for path in Path(temporary).iterdir() if path != first)
+            return [_moved(path, folder) for path in made]
     except OSError as error:
         raise ExportError(f"{folder / stem} cannot be written ({error}): choose another folder.") from error
 
@@ -225,10 +226,13 @@ def _free_name(head: bpy.types.Object, folder: Path, texture: str) -> str:
 
 
 def _is_free(path: Path, image: bpy.types.Image) -> bool:
-    """Whether there is no file, or one with the same picture."""
-    if not path.exists():
+    """Whether there is no file of that name, whatever its ending will be, or one with the same picture."""
+    content = _file_content(image)
+    if content is None:
         return True
-    return image.packed_file is not None and path.is_file() and path.read_bytes() == image.packed_file.data
+    data, ending = content
+    path = path.with_suffix(ending)
+    return not path.exists() or (path.is_file() and path.read_bytes() == data)
 
 
 def export_folder(
@@ -393,31 +397,28 @@ def _texture_files(head: bpy.types.Object, path: Path | None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _hair_texture_files(hair: Sequence[bpy.types.Object], path: Path | None) -> Iterator[set[str]]:
-    """The same for the hair's materials; the names of the files."""
+def _hair_texture_files(hair: Sequence[bpy.types.Object], path: Path | None) -> Iterator[None]:
+    """The same for the hair's materials."""
     nodes: dict[bpy.types.Image, tuple[str, list[bpy.types.Node]]] = {}
     for ob in hair:
-        for material in ob.data.materials:
+        for material in materials_of(ob):
             for node in material.node_tree.nodes:
                 # The Solid view's own pictures are linked to nothing: no file has a use for them.
                 linked = any(output.is_linked for output in node.outputs)
                 if node.type == "TEX_IMAGE" and node.image is not None and linked:
                     name = _hair_picture(ob, node.image, is_recolored(material))
                     nodes.setdefault(node.image, (name, []))[1].append(node)
-    names = set()
     with contextlib.ExitStack() as stack:
         for image, (name, shown) in nodes.items():
-            place = None
-            if path is not None:
-                place = path.with_name(_beside(path.name, name))
-                names.add(place.name)
+            place = None if path is None else path.with_name(_beside(path.name, name))
             stack.enter_context(_texture_file(shown, image, place))
-        yield names
+        yield
 
 
 def _hair_picture(ob: bpy.types.Object, image: bpy.types.Image, recolored: bool) -> str:
     """The name of the file of a picture of hair, without ending."""
-    name, part = Path(bpy.path.basename(image.filepath)).stem, ob.get(HAIR_MARK)
+    part = ob.get(HAIR_MARK)
+    name = Path(bpy.path.basename(image.filepath)).stem or bpy.path.clean_name(image.name)
     if image.colorspace_settings.name == "Non-Color":
         return name
     # Brows and beards have the strand atlas in colors of their own.
@@ -433,7 +434,7 @@ def _plain_materials(
 ) -> Iterator[None]:
     """Materials are as a format's exporter and its readers understand them."""
     with contextlib.ExitStack() as stack:
-        of_hair = [material for ob in hair for material in ob.data.materials]
+        of_hair = [material for ob in hair for material in materials_of(ob)]
         stack.enter_context(pictures_as_colors(of_hair, straight=format_ in ("fbx", "obj")))
         slots = [slot.material for slot in head.material_slots if slot.material]
         if format_ == "usd":
@@ -458,7 +459,7 @@ def _complete_mtl(path: Path, head: bpy.types.Object) -> None:
 def _cut_out_cards(path: Path, head: bpy.types.Object) -> None:
     """Let the cards in a GLB file have holes, as they have in the engine's."""
     cards = [ob for ob in hair_of(head) if ob[HAIR_MARK] in ("cards", *facial_hair.PARTS["cards"])]
-    names = {material.name for ob in cards for material in ob.data.materials if material is not None}
+    names = {material.name for ob in cards for material in materials_of(ob)}
     if names:
         path.write_bytes(with_cut_out(path.read_bytes(), names))
 
@@ -480,35 +481,43 @@ def _beside(texture: str, name: str) -> str:
 
 
 @contextlib.contextmanager
-def _texture_file(nodes: list[bpy.types.Node], packed: bpy.types.Image, path: Path | None) -> Iterator[None]:
+def _texture_file(nodes: list[bpy.types.Node], image: bpy.types.Image, path: Path | None) -> Iterator[None]:
     """Nodes show a file with a picture; none if there is no path."""
     shown = [(node, node.image) for node in nodes]
-    image = _written(packed, path) if path is not None else None
+    of_file = _written(image, path) if path is not None else None
     try:
         for node, _ in shown:
-            node.image = image
+            node.image = of_file
         yield
     finally:
         for node, before in shown:
             node.image = before
-        if image is not None and image != packed:
-            bpy.data.images.remove(image)
+        if of_file is not None and of_file != image:
+            bpy.data.images.remove(of_file)
 
 
-def _written(packed: bpy.types.Image, path: Path) -> bpy.types.Image:
+def _written(image: bpy.types.Image, path: Path) -> bpy.types.Image:
     """The image as a file, and as an image that refers to it."""
-    if packed.packed_file is not None:
-        path.write_bytes(packed.packed_file.data)
-    else:  # somebody has put a picture of their own there
-        source = Path(bpy.path.abspath(packed.filepath))
-        if not source.is_file():
-            return packed
-        path = path.with_suffix(source.suffix)
-        path.write_bytes(source.read_bytes())
-    image = bpy.data.images.load(str(path.absolute()))
-    image.alpha_mode = packed.alpha_mode
-    image.colorspace_settings.name = packed.colorspace_settings.name
-    return image
+    content = _file_content(image)
+    if content is None:
+        return image
+    data, ending = content
+    path = path.with_suffix(ending)
+    path.write_bytes(data)
+    of_file = bpy.data.images.load(str(path.absolute()))
+    of_file.alpha_mode = image.alpha_mode
+    of_file.colorspace_settings.name = image.colorspace_settings.name
+    return of_file
+
+
+def _file_content(image: bpy.types.Image) -> tuple[bytes, str] | None:
+    """A file with what an image shows, and the file's ending; None if that is in no single file."""
+    if is_painted(image):
+        return png_bytes(stored_pixels(image)), ".png"
+    if image.packed_file is not None:
+        return image.packed_file.data, ".png"
+    source = Path(bpy.path.abspath(image.filepath))  # somebody has put a picture of their own there
+    return (source.read_bytes(), source.suffix) if source.is_file() else None
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from ..blender import compat
 from ..blender.srgb import srgb_to_linear
 from . import facial_hair, hair_amount, hair_strands
 from .armature import rig_of
-from .hair_materials import cards_material, is_undyed, set_appearance, shell_material
+from .hair_materials import cards_material, is_undyed, materials_of, set_appearance, shell_material
 from .hair_npz import (
     CARDS_NORMALS,
     CARDS_TEXTURE,
@@ -217,7 +217,7 @@ def show(head: bpy.types.Object, product: str) -> None:
         if ob[MARK] == "shell" and ob.data.shape_keys is not None:
             below = product in ("cards", "strands")
             ob.data.shape_keys.key_blocks[INSET_SHAPE].value = float(below)
-            set_appearance(ob.data.materials, shaded=below)
+            set_appearance(materials_of(ob), shaded=below)
 
 
 def show_facial(head: bpy.types.Object, product: str) -> None:
@@ -269,13 +269,13 @@ def set_color(head: bpy.types.Object, color: Sequence[float]) -> None:
     factor = np.asarray(color[:3], float) / np.maximum(typical_color(head), 1e-3)
     for ob in hair_of(head):
         if ob[MARK] in DYED:
-            set_appearance(ob.data.materials, dye=factor)
+            set_appearance(materials_of(ob), dye=factor)
             _set_flat_color(ob, color)
 
 
 def _set_flat_color(ob: bpy.types.Object, color: Sequence[float] | np.ndarray) -> None:
     """What views show that know one color a material, linear RGB; strands have no other in Solid view."""
-    for material in ob.data.materials:
+    for material in materials_of(ob):
         material.diffuse_color = (*(float(value) for value in color[:3]), 1.0)
 
 
@@ -297,7 +297,7 @@ def hair_as_made(head: bpy.types.Object, folder: Path) -> bool:
     files = {"shell": data.shell, "cards": data.cards, "cover": data.cover}
     wanted = {_in_gltf(part) for part in PARTS[data.product]}
     made = {part for part, mesh in files.items() if mesh is not None} & wanted
-    if set(shown) != made or not all(is_undyed(ob.data.materials) for ob in shown.values()):
+    if set(shown) != made or not all(is_undyed(materials_of(ob)) for ob in shown.values()):
         return False
     for part, ob in shown.items():
         mesh = files.get(part)
@@ -328,7 +328,7 @@ def is_combed(head: bpy.types.Object, folder: Path) -> bool:
         curves = {}
     if set(parts) != set(meshes) | set(curves):
         return False
-    if not all(is_undyed(ob.data.materials) for ob in parts.values()):
+    if not all(is_undyed(materials_of(ob)) for ob in parts.values()):
         return False
     return all(_is_as_built(parts[part], mesh) for part, mesh in meshes.items()) and all(
         hair_strands.are_as_built(parts[part], strands) for part, strands in curves.items()

@@ -8,7 +8,7 @@ import bpy
 import numpy as np
 
 from ..blender import compat
-from ..blender.images import pack, save_png
+from ..blender.images import is_painted, pack, save_png
 from ..blender.shader_nodes import add_node, add_principled, new_material
 from ..blender.srgb import linear_to_bytes, linear_to_srgb, srgb_to_linear
 from .build import load_image
@@ -108,6 +108,11 @@ def strands_material(name: str) -> bpy.types.Material:
     return material
 
 
+def materials_of(hair: bpy.types.Object) -> list[bpy.types.Material]:
+    """The materials of hair that have nodes: slots can be empty."""
+    return [material for material in hair.data.materials if material is not None and material.node_tree]
+
+
 def set_appearance(
     materials: Iterable[bpy.types.Material],
     dye: Sequence[float] | np.ndarray | None = None,
@@ -200,6 +205,10 @@ def _bake(image: bpy.types.Image, factor: np.ndarray) -> None:
 
 def is_undyed(materials: Iterable[bpy.types.Material]) -> bool:
     """Whether hair has the colors that the photo gave it."""
+    materials = list(materials)
+    pictures = [picture_node(material) for material in materials]
+    if any(picture is not None and picture.image and is_painted(picture.image) for picture in pictures):
+        return False
     nodes = [
         material.node_tree.nodes[DYE_NODE] for material in materials if DYE_NODE in material.node_tree.nodes
     ]

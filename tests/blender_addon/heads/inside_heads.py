@@ -22,6 +22,7 @@ import numpy as np
 from mathutils import Quaternion, Vector
 
 from blender_addon.blender import glb_document
+from blender_addon.blender.glb_file import glb_chunks
 from blender_addon.blender.images import load_picture, save_png
 from blender_addon.blender_worker.open_head import open_head
 from blender_addon.errors import AddonError
@@ -32,7 +33,7 @@ from blender_addon.heads.build import SUBDIVISION, build_head
 from blender_addon.heads.engine_glb import engine_glb
 from blender_addon.heads.face_document import FaceDocument
 from blender_addon.heads.hair_copies import hair_copies
-from blender_addon.heads.hair_solid import TONES_LAYER, add_tones, without_tones
+from blender_addon.heads.hair_solid import TONES_LAYER, add_tones, picture_node, without_tones
 from blender_addon.heads.head_materials import FINISHES, IMAGE_NODE
 from blender_addon.heads.head_npz import MATERIALS, read_head
 from blender_addon.heads.loaded import LoadedHead
@@ -375,6 +376,59 @@ def check_files_in_folder(folder):
         if line.startswith("map_"):
             assert line.split()[-1] in made.keys() | before.keys(), line
     assert made.keys() <= listed.keys()
+
+
+def check_painted(folder):
+    """Files show what was painted in Blender, though no picture file has it; exported again, the same."""
+    switch_on()
+    head, out = named_head(folder, "Ann"), folder / "out"
+    paint(head_export.head_image(head), (0, 1, 0, 1))
+    for _ in range(2):
+        assert bpy.ops.photobust.export_head(directory=str(out), formats={"glb", "obj"}) == {"FINISHED"}
+    names = {path.name for path in out.iterdir()}
+    pictures = {f"Ann_{name}.png" for name in ("albedo", "normal", "roughness")}
+    assert names == {"Ann.glb", "Ann.obj", "Ann.mtl", *pictures}, names
+    assert tuple(load_picture(out / "Ann_albedo.png")[0, 0]) == (0, 255, 0, 255)
+    document, binary = glb_chunks((out / "Ann.glb").read_bytes())
+    view = document["bufferViews"][next(i for i in document["images"] if "albedo" in i["name"])["bufferView"]]
+    (folder / "of_glb.png").write_bytes(binary[view["byteOffset"] :][: view["byteLength"]])
+    assert tuple(load_picture(folder / "of_glb.png")[0, 0]) == (0, 255, 0, 255)
+    # Somebody's own picture is in the GLB file, too, and not once more beside it.
+    own = folder / "own.bmp"
+    image = bpy.data.images.new("own", 8, 8)
+    image.filepath_raw, image.file_format = str(own), "BMP"
+    image.save()
+    for node in head_export._image_nodes(head, (IMAGE_NODE,)):
+        node.image = bpy.data.images.load(str(own))
+    assert bpy.ops.photobust.export_head(directory=str(folder / "own"), formats={"glb"}) == {"FINISHED"}
+    assert [path.name for path in (folder / "own").iterdir()] == ["Ann.glb"]
+
+
+def check_painted_hair(folder):
+    """A picture of hair that was made in Blender is dyed in files, and stays as it is in Blender."""
+    switch_on()
+    (folder / "hair.npz").write_bytes(npz(hair_arrays()))
+    for name in ("hair_cards.png", "hair_cards_normal.png", "hair_shell.png", "hair_cover.png"):
+        save_png(folder / name, np.full((8, 8, 4), 200, np.uint8))
+    head = named_head(folder, "Ann")
+    hair.add_hair(head, folder)
+    hair.set_color(head, (0.5, 0.0, 0.0))
+    (shell,) = (ob for ob in hair.hair_of(head) if ob[hair.MARK] == "shell")
+    made = bpy.data.images.new("made", 8, 8)
+    paint(made, (0.5, 0.5, 0.5, 1))
+    picture_node(shell.data.materials[0]).image = made
+    shell.data.materials.append(None)  # an empty slot
+    for name in sorted({"obj", "glb", "fbx"} & set(head_export.formats())):
+        out = folder / name
+        assert bpy.ops.photobust.export_head(directory=str(out), formats={name}) == {"FINISHED"}
+        assert abs(made.pixels[0] - 0.5) < 0.01, "Blender's own picture was dyed"
+    red, green, _, _ = load_picture(folder / "obj" / "Ann_made_color.png")[0, 0].tolist()
+    assert red > 2 * green, (red, green)
+
+
+def paint(image, color):
+    image.pixels.foreach_set(np.tile(np.float32(color), image.size[0] * image.size[1]))
+    image.update()
 
 
 def check_tones():
@@ -769,6 +823,11 @@ def check_the_engines_glb(folder, out, blenders):
         (folder / "engine" / "head.glb").write_bytes(damaged)
         assert engine_glb(head, folder / "engine") is None, damaged[:60]
     (folder / "engine" / "head.glb").write_bytes(engines)
+    image = head_export.head_image(head)
+    paint(image, (0, 1, 0, 1))
+    assert engine_glb(head, folder / "engine") is None
+    image.reload()
+    assert engine_glb(head, folder / "engine") is not None
     head.data.shape_keys.key_blocks["jawOpen"].data[7].co.z += 0.001
     assert export(directory=str(out), formats={"glb"}) == {"FINISHED"}
     assert glb_json(out / "Cid.glb")["asset"]["generator"] != document["asset"]["generator"]

@@ -80,6 +80,11 @@ def test_hair_sliders_change_what_is_shown(run_in_blender, folder):
     run(run_in_blender, "hair_sliders,combed,hair_files", folder)
 
 
+@pytest.mark.slow
+def test_what_is_painted_in_blender_is_exported(run_in_blender, folder):
+    run(run_in_blender, "painted,painted_hair", folder)
+
+
 def formats(run_in_blender):
     """Names of what this Blender can write: Debian's has no USD."""
     return [
