@@ -29,7 +29,8 @@ def rasterize(uv: np.ndarray, size: int, inside: float = -1e-9) -> TexelMap:
     triangle is computed first, so that only the texels between have to be looked at.
 
     Args:
-        uv: (M, 3, 2) float texture coordinates of the triangles' corners, v up.
+        uv: (M, 3, 2) float texture coordinates of the triangles' corners, v up; triangles with any that are
+            not finite cover nothing.
         size: Side of the picture, texels.
         inside: The least barycentric weight of what counts as in a triangle.
 
@@ -38,13 +39,14 @@ def rasterize(uv: np.ndarray, size: int, inside: float = -1e-9) -> TexelMap:
     """
     points = np.stack([uv[..., 0] * size - 0.5, (1.0 - uv[..., 1]) * size - 0.5], -1)
     a, ab, ac = points[:, 0], points[:, 1] - points[:, 0], points[:, 2] - points[:, 0]
-    area = ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0]
     # A weight's slopes along a row and a column: those of the second and third corner, then of the first.
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):  # what is not finite is left out below
+        area = ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0]
         slopes = np.stack([ac[:, ::-1], -ab[:, ::-1]], 1) * (1.0, -1.0) / area[:, None, None]
-    slopes = np.concatenate([-slopes.sum(1, keepdims=True), slopes], 1)
-    low = np.maximum(np.ceil(points.min(1)), 0).astype(np.int64)
-    high = np.minimum(np.floor(points.max(1)), size - 1).astype(np.int64)
+        slopes = np.concatenate([-slopes.sum(1, keepdims=True), slopes], 1)
+    # Clipped before they become integers, which hold neither far coordinates nor those that are no numbers.
+    low = np.nan_to_num(np.clip(np.ceil(points.min(1)), 0, size)).astype(np.int64)
+    high = np.nan_to_num(np.clip(np.floor(points.max(1)), -1, size - 1)).astype(np.int64)
     seen = np.flatnonzero((high >= low).all(1) & np.isfinite(slopes).all((1, 2)))
 
     which, row = _runs(low[seen, 1], high[seen, 1])
@@ -56,8 +58,8 @@ def rasterize(uv: np.ndarray, size: int, inside: float = -1e-9) -> TexelMap:
         crossing = (inside - at_zero) / along
     enters = np.where(along > 0, crossing, -np.inf).max(1)
     leaves = np.where(along < 0, crossing, np.inf).min(1)
-    first = np.maximum(np.ceil(enters - SLACK), low[triangle, 0]).astype(np.int64)
-    last = np.minimum(np.floor(leaves + SLACK), high[triangle, 0]).astype(np.int64)
+    first = np.clip(np.ceil(enters - SLACK), low[triangle, 0], size).astype(np.int64)
+    last = np.clip(np.floor(leaves + SLACK), -1, high[triangle, 0]).astype(np.int64)
 
     which, column = _runs(first, last)
     weights = at_zero[which] + along[which] * column[:, None]

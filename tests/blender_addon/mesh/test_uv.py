@@ -1,6 +1,7 @@
 """Texture coordinates: which texel belongs to whom, what lies on what, where a surface is cut open."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,6 +30,18 @@ def test_texels_are_those_inside(uv):
     # As many as the area has, but for those that the borders cut.
     outline = sum(np.linalg.norm(uv - np.roll(uv, 1, axis=1), axis=2).ravel()) * size
     assert abs(len(texels.row) - area(uv) * size**2) <= outline + len(uv)
+
+
+@pytest.mark.filterwarnings("error")
+def test_coordinates_that_make_no_sense_cover_nothing():
+    whole = square(0.1, 0.1, 0.3)
+    for wrong in (np.nan, np.inf, 1e30, -1e30):
+        uv = np.concatenate([whole, whole])
+        uv[2:, 0] = wrong  # a corner of both triangles of the second square
+        texels, alone = uv_raster.rasterize(uv, 64), uv_raster.rasterize(whole, 64)
+        own = texels.triangle < 2
+        assert np.array_equal(texels.row[own], alone.row)
+        assert np.isfinite(wrong) or own.all()
 
 
 def square(x, y, side):
