@@ -205,7 +205,7 @@ def build_facial_hair(
         if name == "brows":
             directions, lengths = _brow_hair(roots, skin, topology)
         else:
-            directions, lengths = _beard_hair(roots, _beard_length(photo, skin, topology))
+            directions, lengths = _beard_hair(roots, _beard_length(photo, topology))
         made.append(_grown(name, roots, directions, lengths, skin, settings))
     return tuple(made)
 
@@ -376,7 +376,7 @@ def _beard_hair(roots: Roots, longest: float) -> tuple[np.ndarray, np.ndarray]:
     return direction, short + (longest - short) * chin
 
 
-def _beard_length(photo: FacePhoto, skin: Skin, topology: HeadTopology) -> float:
+def _beard_length(photo: FacePhoto, topology: HeadTopology) -> float:
     """Meters: how long the beard is at the chin, by how far it hangs below it in the photo."""
     frame = photo.segmentation.frame
     facial = photo.segmentation.probabilities[SegmentClass.FACIAL_HAIR] > 0.5

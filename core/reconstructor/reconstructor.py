@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from ..hair.builder import HairBuilder
     from ..template.topology import HeadTopology
     from ..texture.painter import AlbedoPainter
-    from ..wrapping.adjuster import AdjustedHead, HeadAdjuster
+    from ..wrapping.adjuster import AdjustedHead
     from ..wrapping.adjustments import Adjustments
     from ..wrapping.head import HeadWrapper
 
@@ -368,11 +368,6 @@ class Reconstructor:
     def head_wrapper(self) -> "HeadWrapper":
         """What wraps heads; made when the first one is asked for."""
         return self._head_maker.wrapper
-
-    @property
-    def head_adjuster(self) -> "HeadAdjuster":
-        """What corrects heads by hand; made when the first correction comes."""
-        return self._head_maker.adjuster
 
     @property
     def hair_builder(self) -> "HairBuilder":
