@@ -27,8 +27,8 @@ HALF_ANGLE = math.atan(18.0 / 105.0)
 #: themselves. Twice as many for each take 1.4 times as long, and differ by 0.2 of 255 on average.
 SAMPLES = 3
 PIXELS = 2
-#: The same for pictures with an odd number of pixels, and for those of a side below SMALL, pixels.
-ODD_SAMPLES = 2
+#: So many for each pixel where the picture's side is odd, or less than SMALL, pixels.
+SAMPLES_PER_PIXEL = 2
 SMALL = 128
 #: Kinds of objects that pictures show.
 SHOWN = ("MESH", "CURVES", "CURVE", "SURFACE", "META", "FONT")
@@ -142,7 +142,9 @@ class RenderScene(Closing):
         picture = render_linear(scene)
         if self._samples == self._pixels:
             return part, picture
-        return part, two_thirds(picture) if self._pixels == PIXELS else means_of_blocks(picture, ODD_SAMPLES)
+        if self._pixels == PIXELS:
+            return part, two_thirds(picture)
+        return part, means_of_blocks(picture, SAMPLES_PER_PIXEL)
 
 
 def _outline(ob: bpy.types.Object) -> np.ndarray:
@@ -164,7 +166,7 @@ def _sampling(renderer: str, size: int) -> tuple[int, int]:
     """How many pixels along a side are rendered for how many of the picture: `_samples`, `_pixels`."""
     if renderer != WORKBENCH:
         return 1, 1
-    return (ODD_SAMPLES, 1) if size % PIXELS or size < SMALL else (SAMPLES, PIXELS)
+    return (SAMPLES_PER_PIXEL, 1) if size % PIXELS or size < SMALL else (SAMPLES, PIXELS)
 
 
 def covered_part(points: np.ndarray, distance: float, side: int) -> tuple[int, int, int, int]:
