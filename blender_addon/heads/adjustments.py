@@ -12,6 +12,7 @@ from typing import Any
 import bpy
 import numpy as np
 
+from ..blender.coordinates import coordinates
 from . import hair_follow
 from .build import PHOTO_SHAPE
 from .checked_arrays import checked_floats, parse_result_file
@@ -168,13 +169,6 @@ def set_named_pins(head: bpy.types.Object, answer: object) -> None:
     head.photobust.pin_table = json.dumps(found, separators=(",", ":"))
 
 
-def coordinates(key: bpy.types.ShapeKey) -> np.ndarray:
-    """(V, 3) float32 of a shape key."""
-    points = np.empty(3 * len(key.data), np.float32)
-    key.data.foreach_get("co", points)
-    return points.reshape(-1, 3)
-
-
 def set_coordinates(key: bpy.types.ShapeKey, points: np.ndarray) -> None:
     """Set the coordinates of a shape key.
 
@@ -192,7 +186,7 @@ def show_adjusted(head: bpy.types.Object, shape: AdjustedShape) -> None:
         head: The head.
         shape: Its shape, sliders included as they are now.
     """
-    _shift(head, shape.neutral - coordinates(head.data.shape_keys.key_blocks[0]))
+    _shift(head, shape.neutral - coordinates(head.data.shape_keys.key_blocks[0].data))
     set_coordinates(head.data.shape_keys.key_blocks[0], shape.neutral)
     photo = head.data.shape_keys.key_blocks.get(PHOTO_SHAPE)
     if photo is not None:
@@ -244,7 +238,7 @@ def _carriers(head: bpy.types.Object, known: int) -> np.ndarray | list[int]:
     eyes = [vertex.index for vertex in vertices if any(element.group in groups for element in vertex.groups)]
     if not eyes:
         return []
-    points = coordinates(head.data.shape_keys.key_blocks[0])
+    points = coordinates(head.data.shape_keys.key_blocks[0].data)
     distance = ((points[known:, None] - points[eyes]) ** 2).sum(2)
     head[CARRIERS] = np.array(eyes)[distance.argmin(1)].tolist()
     return np.array(head[CARRIERS], int)
@@ -255,10 +249,10 @@ def _shift(head: bpy.types.Object, offset: np.ndarray) -> None:
     moved = np.flatnonzero(np.abs(offset).max(1) > 0)
     if not len(moved):
         return
-    before = coordinates(head.data.shape_keys.key_blocks[0])
+    before = coordinates(head.data.shape_keys.key_blocks[0].data)
     for key in head.data.shape_keys.key_blocks:
-        set_coordinates(key, coordinates(key) + offset.astype(np.float32))
-    points = coordinates(head.data.shape_keys.key_blocks[0])
+        set_coordinates(key, coordinates(key.data) + offset.astype(np.float32))
+    points = coordinates(head.data.shape_keys.key_blocks[0].data)
     head.data.vertices.foreach_set("co", points.ravel())
     hair_follow.follow(head, before, offset)
 

@@ -10,6 +10,7 @@ import bpy
 import numpy as np
 
 from ..blender import glb_document
+from ..blender.coordinates import coordinates
 from ..blender.images import is_painted
 from ..blender.regular_file import read_regular
 from ..errors import HeadFileError
@@ -76,10 +77,8 @@ def _shapes_unchanged(head: bpy.types.Object, data: HeadData) -> bool:
             wanted[name] = data.neutral + offset
     if keys is None or {key.name for key in keys.key_blocks} != set(wanted):
         return False
-    points = np.empty(3 * len(data.neutral), np.float32)
     for key in keys.key_blocks:
-        key.data.foreach_get("co", points)
-        if not np.allclose(points.reshape(-1, 3), wanted[key.name], rtol=0, atol=TOLERANCE):
+        if not np.allclose(coordinates(key.data), wanted[key.name], rtol=0, atol=TOLERANCE):
             return False
     return True
 

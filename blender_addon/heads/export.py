@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
-import numpy as np
 
 from ..blender.atomic_file import TEMPORARY_PREFIX, move_into_place, written_atomically
+from ..blender.coordinates import coordinates
 from ..blender.exporters import SUFFIXES, WriteOptions, formats, write
 from ..blender.glb_document import with_cut_out
 from ..blender.glb_origin import moved
@@ -178,9 +178,7 @@ def export_head(
 
 def neck_base(head: bpy.types.Object) -> tuple[float, float, float]:
     """The middle of the ring that the neck ends in, in the head's own frame, meters."""
-    points = np.empty(3 * len(head.data.vertices), np.float32)
-    head.data.vertices.foreach_get("co", points)
-    points = points.reshape(-1, 3)
+    points = coordinates(head.data.vertices)
     ring = points[points[:, 2] < points[:, 2].min() + RING_HEIGHT]
     x, y, z = (ring.min(0) + ring.max(0)) / 2
     return float(x), float(y), float(z)

@@ -4,6 +4,7 @@ import bpy
 import numpy as np
 
 from ..blender import compat
+from ..blender.coordinates import coordinates
 from ..errors import HeadFileError
 from . import hair_strands
 from .armature import rig_of
@@ -88,13 +89,13 @@ def _add_shapes(ob: bpy.types.Object, facial: FacialHair, head: bpy.types.Object
     keys = head.data.shape_keys
     if keys is None:
         return
-    basis = _points(keys.reference_key.data)
+    basis = coordinates(keys.reference_key.data)
     own = facial.cards.vertices.astype(np.float32)
     ob.shape_key_add(name=keys.reference_key.name, from_mix=False)
     for key in keys.key_blocks:
         if key == keys.reference_key:
             continue
-        offset = (_points(key.data) - basis)[facial.bound_vertices]
+        offset = (coordinates(key.data) - basis)[facial.bound_vertices]
         moved = np.einsum("kc,kcd->kd", facial.bound_weights, offset)
         if np.abs(moved).max() < NOTHING:
             continue
@@ -127,10 +128,3 @@ def _add_weights(ob: bpy.types.Object, facial: FacialHair, head: bpy.types.Objec
     for (name, weight), index in members.items():
         group = ob.vertex_groups.get(name) or ob.vertex_groups.new(name=name)
         group.add(index, weight, "REPLACE")
-
-
-def _points(points: bpy.types.bpy_prop_collection) -> np.ndarray:
-    """(N, 3) float32."""
-    values = np.empty(3 * len(points), np.float32)
-    points.foreach_get("co", values)
-    return values.reshape(-1, 3)

@@ -9,6 +9,7 @@ import numpy as np
 from mathutils import Matrix
 
 from ..blender import compat
+from ..blender.coordinates import coordinates
 from ..blender.srgb import srgb_to_linear
 from . import facial_hair, hair_amount, hair_strands
 from .armature import rig_of
@@ -338,9 +339,7 @@ def is_combed(head: bpy.types.Object, folder: Path) -> bool:
 def _is_as_built(ob: bpy.types.Object, mesh: HairMesh) -> bool:
     if len(ob.data.vertices) != len(mesh.vertices) or not hair_amount.amount_is_whole(ob):
         return False
-    points = np.empty(mesh.vertices.size, np.float32)
-    ob.data.vertices.foreach_get("co", points)
-    return bool(np.allclose(points.reshape(-1, 3), mesh.vertices, atol=SAME_PLACE))
+    return bool(np.allclose(coordinates(ob.data.vertices), mesh.vertices, atol=SAME_PLACE))
 
 
 def reset_hair_properties(head: bpy.types.Object) -> None:

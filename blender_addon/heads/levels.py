@@ -4,6 +4,7 @@ import bpy
 import numpy as np
 
 from ..blender import compat
+from ..blender.coordinates import coordinates
 from ..errors import ExportError
 from .head_npz import DetailLevel, HeadData
 
@@ -37,7 +38,7 @@ def level_object(
     kept, triangles = np.unique(loops[level.corners], return_inverse=True)
     triangles = triangles.reshape(-1, 3)
     mesh = bpy.data.meshes.new(name)
-    mesh.from_pydata(_placed(_points(source.vertices), kept, level).tolist(), [], triangles.tolist())
+    mesh.from_pydata(_placed(coordinates(source.vertices), kept, level).tolist(), [], triangles.tolist())
     for layer in source.uv_layers:
         uv = np.empty(2 * len(loops), np.float32)
         layer.data.foreach_get("uv", uv)
@@ -62,12 +63,6 @@ def level_object(
     return made_object
 
 
-def _points(points: bpy.types.bpy_prop_collection) -> np.ndarray:
-    values = np.empty(3 * len(points), np.float32)
-    points.foreach_get("co", values)
-    return values.reshape(-1, 3)
-
-
 def _placed(points: np.ndarray, kept: np.ndarray, level: DetailLevel) -> np.ndarray:
     """(K, 3) where a level's vertices are.
 
@@ -85,7 +80,7 @@ def _copy_shapes(
 ) -> None:
     for key in source.shape_keys.key_blocks if source.shape_keys else []:
         made = target.shape_key_add(name=key.name, from_mix=False)
-        made.data.foreach_set("co", _placed(_points(key.data), kept, level).astype(np.float32).ravel())
+        made.data.foreach_set("co", _placed(coordinates(key.data), kept, level).astype(np.float32).ravel())
         made.value = 0.0
 
 

@@ -9,6 +9,7 @@ the file is saved, or a step of the undo history restored, meanwhile.
 import bpy
 import numpy as np
 
+from ..blender.coordinates import coordinates
 from .armature import rig_of
 from .build import PHOTO_SHAPE
 
@@ -59,9 +60,8 @@ def set_view(head: bpy.types.Object, opened: np.ndarray) -> None:
     view = keys.get(VIEW_SHAPE)
     if view is None:
         return
-    points = np.empty(3 * len(view.data), np.float32)
-    (keys.get(PHOTO_SHAPE) or keys[0]).data.foreach_get("co", points)
-    view.data.foreach_set("co", points + opened.astype(np.float32).ravel())
+    points = coordinates((keys.get(PHOTO_SHAPE) or keys[0]).data) + opened.astype(np.float32)
+    view.data.foreach_set("co", points.ravel())
     head.data.update()
 
 

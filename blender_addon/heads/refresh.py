@@ -5,6 +5,7 @@ import json
 import bpy
 import numpy as np
 
+from ..blender.coordinates import coordinates
 from ..errors import AddonError
 from . import adjustments, hair
 from .armature import edited, rig_of
@@ -60,12 +61,12 @@ def _set_shapes(head: bpy.types.Object, data: HeadData) -> None:
             name: data.neutral + offset for name, offset in zip(data.visemes.names, moved, strict=True)
         }
     keys = head.data.shape_keys.key_blocks
-    before = adjustments.coordinates(keys[0])
+    before = coordinates(keys[0].data)
     for key in keys[1:]:
         # Others' shapes keep what they add to the face at rest.
         points = shapes.get(key.name)
         if points is None:
-            points = adjustments.coordinates(key) + (data.neutral - before)
+            points = coordinates(key.data) + (data.neutral - before)
         adjustments.set_coordinates(key, points)
     adjustments.set_coordinates(keys[0], data.neutral)
     head.data.vertices.foreach_set("co", np.ascontiguousarray(data.neutral, np.float32).ravel())

@@ -14,6 +14,7 @@ import numpy as np
 from mathutils import Matrix, Vector
 
 from ..blender import compat
+from ..blender.coordinates import coordinates
 from ..blender.images import means_of_blocks, two_thirds
 from ..blender.srgb import linear_to_bytes
 from ..blender.temporary_data import Closing, block_names, remove_blocks
@@ -142,18 +143,16 @@ class RenderScene(Closing):
         picture = render_linear(scene)
         if self._samples == self._pixels:
             return part, picture
-        if self._pixels == PIXELS:
-            return part, two_thirds(picture)
-        return part, means_of_blocks(picture, SAMPLES_PER_PIXEL)
+        return part, two_thirds(picture) if self._pixels == PIXELS else means_of_blocks(
+            picture, SAMPLES_PER_PIXEL
+        )
 
 
 def _outline(ob: bpy.types.Object) -> np.ndarray:
     """(N, 3) float32 points between which an object lies, in its own frame."""
     if ob.type != "MESH" or ob.modifiers or ob.data.shape_keys:
         return np.array(ob.bound_box, np.float32)
-    points = np.empty(3 * len(ob.data.vertices), np.float32)
-    ob.data.vertices.foreach_get("co", points)
-    return points.reshape(-1, 3)
+    return coordinates(ob.data.vertices)
 
 
 def _placed(ob: bpy.types.Object, points: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 from mathutils import Matrix, Vector
 
 from ..blender import compat
+from ..blender.coordinates import coordinates
 from ..errors import RenderError, StepError
 from ..heads import hair
 from ..heads.build import build_head
@@ -131,7 +132,7 @@ def _with_hair(head: bpy.types.Object, points: np.ndarray) -> np.ndarray:
     Hair that hangs far below the neck or stands far out may leave the picture: the face is what counts.
     """
     meshes = [ob.data for ob in hair.shown_of(head) if ob.type == "MESH"]
-    locks = np.concatenate([np.empty((0, 3), np.float32), *(_vertices(mesh) for mesh in meshes)])
+    locks = np.concatenate([np.empty((0, 3), np.float32), *(coordinates(mesh.vertices) for mesh in meshes)])
     least, most = points.min(0) - HAIR_MARGIN, points.max(0) + HAIR_MARGIN
     return np.concatenate([points, locks[((locks >= least) & (locks <= most)).all(1)]])
 
@@ -161,7 +162,7 @@ def of_object(context: bpy.types.Context, ob: bpy.types.Object | None, turn: flo
         copy = bpy.data.objects.new("photobust subject", mesh)
         collection.objects.link(copy)
         world = np.array(matrix)
-        placed = _vertices(mesh) @ world[:3, :3].T + world[:3, 3]
+        placed = coordinates(mesh.vertices) @ world[:3, :3].T + world[:3, 3]
         if not len(mesh.polygons):
             raise RenderError(f'"{name}" has no faces: there is nothing to see.')
         if not np.isfinite(placed).all():
@@ -184,15 +185,8 @@ def of_object(context: bpy.types.Context, ob: bpy.types.Object | None, turn: flo
     if confidence is not None and len(confidence.data) == len(ob.data.vertices):
         values = np.empty(len(confidence.data), np.float32)
         confidence.data.foreach_get("value", values)
-        observed_side = better_side(_vertices(ob.data), values)
+        observed_side = better_side(coordinates(ob.data.vertices), values)
     return SubjectSpec("object", observed_side, faithful, build)
-
-
-def _vertices(mesh: bpy.types.Mesh) -> np.ndarray:
-    """(N, 3) float32, the mesh's own frame."""
-    points = np.empty(3 * len(mesh.vertices), np.float32)
-    mesh.vertices.foreach_get("co", points)
-    return points.reshape(-1, 3)
 
 
 def _evaluated(
