@@ -111,7 +111,7 @@ def read_recording(path: str | os.PathLike) -> Recording:
 def parse(text: str, name: str = "The file") -> Recording:
     """The same from the file's text."""
     rows = _rows(text, name)
-    header = [cell.strip().lower().replace("_", "") for cell in next(rows)]
+    header = [cell.strip().lower().replace("_", "") for cell in next(rows, [])]
     known = {shape.lower(): shape for shape in SHAPES}
     columns = {known[cell]: index for index, cell in enumerate(header) if cell in known}
     if not columns:

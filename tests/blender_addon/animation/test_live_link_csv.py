@@ -129,6 +129,7 @@ def test_past_midnight_and_backwards():
     [
         b"",
         b"\n\n",
+        b",,,\n",
         b"one word",
         b"a,b,c\n1,2,3\n",
         b"Timecode,JawOpen\n",
