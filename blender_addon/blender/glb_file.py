@@ -124,7 +124,14 @@ def _add_texture(
     start = view.get("byteOffset", 0)
     views.append(binary[start : start + view["byteLength"]])
     document["images"].append(image | {"bufferView": -len(views)})  # numbered anew by _keep_others
-    document["textures"].append({"sampler": 0, "source": len(document["images"]) - 1})
+    texture = {"source": len(document["images"]) - 1}
+    if "sampler" in source["textures"][number]:
+        sampler = source["samplers"][source["textures"][number]["sampler"]]
+        samplers = document.setdefault("samplers", [])
+        if sampler not in samplers:
+            samplers.append(sampler)
+        texture["sampler"] = samplers.index(sampler)
+    document["textures"].append(texture)
     return len(document["textures"]) - 1
 
 

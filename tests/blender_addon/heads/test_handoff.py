@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blender_addon.blender.glb_file import Picture, accessor_values, compact
+from blender_addon.blender.glb_file import Picture, accessor_values, compact, with_pictures_of
 from blender_addon.errors import PresetError
 from blender_addon.heads import bone_names
 from blender_addon.heads.expressions import VRM_NAMES, vrm_expressions
@@ -406,6 +406,29 @@ def glb(document, binary):
 def parsed(data):
     size = struct.unpack_from("<I", data, 12)[0]
     return json.loads(data[20 : 20 + size]), data[28 + size :]
+
+
+def test_pictures_of_another_file_come_with_their_samplers():
+    """Without a sampler of its own a file must not name one, and those of others need not be alike."""
+    clamped = {"wrapS": 33071, "wrapT": 33071}
+
+    def textured(picture, samplers, texture):
+        document = {
+            "materials": [{"name": "skin", "pbrMetallicRoughness": {"baseColorTexture": {"index": 0}}}],
+            "textures": [{"source": 0, **texture}],
+            "images": [{"mimeType": "image/png", "bufferView": 0}],
+            "bufferViews": [{"buffer": 0, "byteLength": len(picture)}],
+            **({"samplers": samplers} if samplers else {}),
+        }
+        return glb(document, picture)
+
+    sampled = textured(b"theirs..", [{}, clamped], {"sampler": 1})
+    for own in (textured(b"ours", [], {}), textured(b"ours", [{"wrapS": 10497}], {"sampler": 0})):
+        made, binary = parsed(with_pictures_of(own, sampled))
+        (texture,) = made["textures"]
+        assert made["samplers"][texture["sampler"]] == clamped and binary == b"theirs.."
+    made, _ = parsed(with_pictures_of(sampled, textured(b"none", [], {})))
+    assert "sampler" not in made["textures"][0]
 
 
 def values(document, binary, index):
