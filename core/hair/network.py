@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..runtime.weights import load_for_inference
-from ..segmentation.network import ResidualBlock, convolution
+from ..segmentation.network import ResidualBlock, convolution, upsampled
 from .block import BLOCK, CHANNELS, FLOW_SHAPE
 
 
@@ -58,14 +58,10 @@ class HairVolumeNetwork(nn.Module):
         x2 = self.down2(x1)
         x3 = self.down3(x2)
         x3 = self.bottom(x3 + self.whole(x3.mean((2, 3), keepdim=True)))
-        y2 = self.up2(torch.cat([_doubled(x3), x2], 1))
-        y1 = self.up1(torch.cat([_doubled(y2), x1], 1))
+        y2 = self.up2(torch.cat([upsampled(x3), x2], 1))
+        y1 = self.up1(torch.cat([upsampled(y2), x1], 1))
         correction = functional.pixel_shuffle(self.correction(y1), 2)
         return correction, self.flow(y1).unflatten(1, FLOW_SHAPE[:2])
-
-
-def _doubled(x: Tensor) -> Tensor:
-    return functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
 def load_network(path: Path) -> HairVolumeNetwork:

@@ -235,13 +235,21 @@ class SegmentationNetwork(nn.Module):
         where = self.grid.expand(batch, 2, side, side)
         whence = direction[:, :, None, None].expand(batch, DIRECTION_SIZE, side, side)
         x = self.context(self.bottom(torch.cat([self.down4(x3), p4, where, whence], 1)))
-        x = self.up3(torch.cat([_doubled(x), x3, p3], 1))
-        x = self.up2(torch.cat([_doubled(x), x2, p2], 1))
-        x = self.up1(torch.cat([_doubled(x), x1, p1], 1))
+        x = self.up3(torch.cat([upsampled(x), x3, p3], 1))
+        x = self.up2(torch.cat([upsampled(x), x2, p2], 1))
+        x = self.up1(torch.cat([upsampled(x), x1, p1], 1))
         return functional.pixel_shuffle(self.output(x), 2)
 
 
-def _doubled(x: Tensor) -> Tensor:
+def upsampled(x: Tensor) -> Tensor:
+    """Upsample features bilinearly.
+
+    Args:
+        x: (B, C, H, W).
+
+    Returns:
+        (B, C, 2 H, 2 W).
+    """
     return functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
