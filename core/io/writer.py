@@ -227,8 +227,9 @@ def write_reconstruction(
 ) -> dict[str, Path]:
     """Write all files of a reconstruction; face.json comes last: a folder that has it is complete.
 
-    So face.json of an earlier reconstruction goes before the first of its files is replaced. Where the new
-    files do not fit onto the disk, all of the earlier ones stay.
+    So face.json of an earlier reconstruction goes before the first of its files is replaced. A head takes the
+    place of an earlier one with all its files: hair that only that one had is removed. Where the new files do
+    not fit onto the disk, all of the earlier ones stay.
 
     Args:
         reconstruction: What is written.
@@ -302,13 +303,18 @@ def write_atomically(path: Path, data: bytes) -> None:
 def _replace_files(folder: Path, files: dict[str, bytes]) -> None:
     """Write a folder's files, by name, under other names, and move them to their own when all are complete.
 
-    MANIFEST, the last of them, is not there while they are moved. Raises OSError if they cannot be written.
+    MANIFEST, the last of them, is not there while they are moved; if it was before, what only an earlier head
+    had is removed. Raises OSError if they cannot be written.
     """
     temporaries = {folder / name: _temporary(folder / name) for name in files}
     try:
         for temporary, data in zip(temporaries.values(), files.values(), strict=True):
             temporary.write_bytes(data)
+        is_result = (folder / MANIFEST).is_file()
         (folder / MANIFEST).unlink(missing_ok=True)
+        if is_result and assets.FILE_NAME in files:  # whoever reads a head takes the hair that is there
+            for name in DESCRIPTIONS.keys() - files.keys():
+                (folder / name).unlink(missing_ok=True)
         for path, temporary in temporaries.items():
             temporary.replace(path)
     except BaseException:

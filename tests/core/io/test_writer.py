@@ -13,6 +13,7 @@ from PIL import Image
 
 from core import errors
 from core.image.photo import Photo
+from core.io import writer
 from core.io.writer import MODELS, points_json, write_atomically, write_reconstruction
 from core.runtime.pinned_models import PINNED_MODELS
 from tests.core.stand_ins import stand_in_reconstructor
@@ -177,6 +178,22 @@ def test_writing_again_replaces(files, head, photo):
     files["landmarks.json"].write_text("old")
     write_reconstruction(head, photo, folder)
     assert len(json.loads(files["landmarks.json"].read_text())["points"]) == 478
+
+
+def test_nothing_is_left_of_an_earlier_head(tmp_path):
+    """The add-on takes the hair that is there: that of a head made before must not be."""
+    head, surface = {"head.npz": b"new", "face.json": b"{}"}, {"surface.ply": b"new", "face.json": b"{}"}
+
+    def left(files):
+        for name in ("hair.npz", "albedo.png", "view.js", "turntable.mp4"):
+            (tmp_path / name).write_text("earlier")
+        writer._replace_files(tmp_path, files)
+        return {path.name for path in tmp_path.iterdir()} - files.keys()
+
+    everything = {"hair.npz", "albedo.png", "view.js", "turntable.mp4"}
+    assert left(head) == everything, "the folder had no results, but somebody's own files"
+    assert left(head) == {"turntable.mp4"}
+    assert left(surface) == everything | {"head.npz"}, "the earlier head is still whole"
 
 
 def test_a_folder_is_as_it_was_or_incomplete_when_writing_again_fails(files, head, photo, monkeypatch):
