@@ -6,6 +6,7 @@ import bpy
 import numpy as np
 
 from ..blender.coordinates import coordinates
+from ..blender.images import is_painted
 from ..errors import AddonError
 from . import adjustments, hair
 from .armature import edited, rig_of
@@ -15,12 +16,16 @@ from .head_npz import HeadData, HeadRig
 from .loaded import LoadedHead
 
 
-def refresh_head(head: bpy.types.Object, loaded: LoadedHead) -> None:
+def refresh_head(head: bpy.types.Object, loaded: LoadedHead) -> list[str]:
     """Let a head be as its files are; its place, its materials' settings and its animation stay.
 
     Args:
         head: A head that was built from the same template.
         loaded: The files.
+
+    Returns:
+        Names of images that somebody has painted, or put in the place of the engine's: the head shows the new
+        ones instead, and they stay in the file.
 
     Raises:
         AddonError: The files have no such head.
@@ -38,7 +43,7 @@ def refresh_head(head: bpy.types.Object, loaded: LoadedHead) -> None:
     if rig is not None and data.rig is not None:
         _set_rest(rig, data.rig)
     head[f"{PREFIX}expression"] = data.expression.astype(float).tolist()
-    _set_images(head, loaded)
+    kept = _set_images(head, loaded)
     note = head.photobust
     note.folder, note.manifest = str(loaded.folder), loaded.record.compact()
     note.sculpted = json.dumps(adjustments.slider_values(head))
@@ -47,6 +52,7 @@ def refresh_head(head: bpy.types.Object, loaded: LoadedHead) -> None:
     hair.add_hair(head, loaded.folder, product if product in hair.PARTS and product != "none" else None)
     hair.reset_hair_properties(head)
     head.data.update()
+    return kept
 
 
 def _set_shapes(head: bpy.types.Object, data: HeadData) -> None:
@@ -83,26 +89,31 @@ def _set_rest(rig: bpy.types.Object, data: HeadRig) -> None:
                 bone.roll = roll
 
 
-def _set_images(head: bpy.types.Object, loaded: LoadedHead) -> None:
-    """Exchange the packed pictures of a head's materials for those of its files."""
+def _set_images(head: bpy.types.Object, loaded: LoadedHead) -> list[str]:
+    """Exchange the pictures of a head's materials for those of its files; see `refresh_head`."""
     if loaded.albedo is None:
-        return
-    nodes = {IMAGE_NODE: loaded.albedo}
-    nodes |= {node: loaded.albedo.with_name(f"{kind}.png") for kind, node in ALL_MAP_NODES.items()}
-    for node_name, path in nodes.items():
-        used = [
-            slot.material.node_tree.nodes[node_name]
-            for slot in head.material_slots
-            if slot.material and slot.material.node_tree and node_name in slot.material.node_tree.nodes
-        ]
-        old = next((node.image for node in used if node.image), None)
-        if old is None or not path.is_file():
-            continue
-        new = load_image(path, old.name)
-        new.colorspace_settings.name = old.colorspace_settings.name
-        name = old.name
-        for node in used:
-            node.image = new
-        if not old.users:
-            bpy.data.images.remove(old)
-            new.name = name
+        return []
+    files = {IMAGE_NODE: loaded.albedo}
+    files |= {node: loaded.albedo.with_name(f"{kind}.png") for kind, node in ALL_MAP_NODES.items()}
+    trees = [slot.material.node_tree for slot in head.material_slots if slot.material]
+    kept = []
+    for name, path in files.items():
+        used = [tree.nodes[name] for tree in trees if tree and name in tree.nodes]
+        # The lashes have a copy of the texture, whose alpha every view takes for holes.
+        for old in dict.fromkeys(node.image for node in used if node.image) if path.is_file() else ():
+            new = load_image(path, old.name)
+            new.colorspace_settings.name = old.colorspace_settings.name
+            new.alpha_mode = old.alpha_mode
+            for node in used:
+                if node.image == old:
+                    node.image = new
+            if is_painted(old) or old.packed_file is None:
+                if is_painted(old):
+                    old.pack()  # an image without users is saved with what is packed
+                old.use_fake_user = True
+                kept.append(old.name)
+            elif not old.users:
+                own_name = old.name
+                bpy.data.images.remove(old)
+                new.name = own_name
+    return kept

@@ -73,8 +73,9 @@ class PHOTOBUST_OT_apply_adjustments(ModalRun, bpy.types.Operator):
         head = bpy.data.objects.get(self._head)
         if head is None:
             raise AddonError("The head is gone that the corrections were for.")
-        refresh_head(head, loaded)
-        report_message(self, "INFO", f"Made {head.name} with its corrections.")
+        kept = refresh_head(head, loaded)
+        own = f" Pictures of your own are kept in the file: {', '.join(kept)}." if kept else ""
+        report_message(self, "INFO", f"Made {head.name} with its corrections.{own}")
         return {"FINISHED"}
 
     def _stop(self, context: bpy.types.Context) -> None:

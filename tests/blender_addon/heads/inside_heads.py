@@ -1292,6 +1292,37 @@ def check_refreshed_bones(folder):
     assert [scene.name for scene in bpy.data.scenes] == ["Scene"]
 
 
+def check_refreshed_pictures(folder):
+    """A head that is made anew has its files' pictures, lashes with holes; what was painted is kept."""
+    switch_on()
+    head = named_head(folder, "Ann")
+    made = LoadedHead(folder / "photo.jpg", folder, None, FaceDocument({}), read_head(folder / "head.npz"))
+    made = dataclasses.replace(made, albedo=folder / "albedo.png")
+    before = {m.name: m.node_tree.nodes[IMAGE_NODE].image.alpha_mode for m in textured_materials(head)}
+    names = {m.name: m.node_tree.nodes[IMAGE_NODE].image.name for m in textured_materials(head)}
+    count = len(bpy.data.images)
+    save_png(folder / "albedo.png", np.full((32, 32, 4), 90, np.uint8))
+    assert refresh_head(head, made) == []
+    shown = {m.name: m.node_tree.nodes[IMAGE_NODE].image for m in textured_materials(head)}
+    assert {
+        name: image.alpha_mode for name, image in shown.items()
+    } == before and "STRAIGHT" in before.values()
+    assert {name: image.name for name, image in shown.items()} == names
+    assert all(image.size[0] == 32 for image in shown.values()) and len(bpy.data.images) == count
+    painted = head_export.head_image(head)
+    paint(painted, (0, 1, 0, 1))
+    assert refresh_head(head, made) == [painted.name]
+    assert head_export.head_image(head) != painted and painted.use_fake_user
+    bpy.ops.wm.save_as_mainfile(filepath=str(folder / "refreshed.blend"))
+    name = painted.name
+    bpy.ops.wm.open_mainfile(filepath=str(folder / "refreshed.blend"))
+    assert bpy.data.images[name].pixels[1] == 1.0
+
+
+def textured_materials(head):
+    return [m for m in head.data.materials if IMAGE_NODE in m.node_tree.nodes]
+
+
 class NoEvents:
     """Blender's context, of which nothing is modal: in the background it gives operators no events."""
 

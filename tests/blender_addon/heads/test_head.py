@@ -154,7 +154,7 @@ def test_hidden_heads_are_written_whole(run_in_blender, folder):
 
 @pytest.mark.slow
 def test_linked_heads_and_hidden_bones(run_in_blender, folder):
-    run(run_in_blender, "linked,refreshed_bones", folder)
+    run(run_in_blender, "linked,refreshed_bones,refreshed_pictures", folder)
 
 
 @pytest.mark.slow
