@@ -199,7 +199,7 @@ class PersonReader:
             check_faces(detected, name)
             face = detected[0]
             prior = self.lifter.lift(face, camera, photo.rgb)
-        except NoHeadError as error:
+        except (NoHeadError, PhotoError) as error:  # later frames of an animation can be cut off
             return replace(view, verdict=UNUSABLE, reason=str(error)), None
         contrast = pattern = segmentation = None
         if self.segmenter:

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from core.detection.landmarks import FaceLandmarks
 from core.errors import NoFaceError, RequestError
@@ -171,6 +172,17 @@ def test_without_any_usable_photo_the_reasons_are_told(reconstructor):
         reconstructor.reconstruct_person([wall])
     with pytest.raises(RequestError, match="No photo"):
         reconstructor.reconstruct_person([])
+
+
+def test_an_animation_that_is_cut_off_is_left_out(reconstructor, tmp_path):
+    """Its first frame can be read and shows no face; those that are looked at then cannot."""
+    noise = np.random.default_rng(0).integers(0, 255, (5, 120, 120, 3), np.uint8)
+    first, *others = (Image.fromarray(frame) for frame in noise)
+    path = tmp_path / "cut.gif"
+    first.save(path, save_all=True, append_images=others, duration=50)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 4])
+    with pytest.raises(NoFaceError, match=r"None of the photos can be used.*cut\.gif ends too early"):
+        reconstructor.reconstruct_person([path])
 
 
 def test_the_worker_makes_one_head_of_several_photos(reconstructor, astronaut, darker, tmp_path):
