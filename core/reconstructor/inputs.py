@@ -152,9 +152,8 @@ def usable_faces(
     unknown = sorted(set(chosen) - {i for i, _ in usable})
     if unknown or not chosen:
         asked = f"face {unknown[0] + 1}" if unknown else "no face"
-        raise RequestError(
-            f"{name} has {len(usable)} faces that can be used, and {asked} was chosen: choose again"
-        )
+        count = f"{len(usable)} face{'s' * (len(usable) != 1)}"
+        raise RequestError(f"{name} has {count} that can be used, and {asked} was chosen: choose again")
     return [(i, face) for i, face in usable if i in chosen]
 
 
