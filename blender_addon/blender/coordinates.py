@@ -13,6 +13,19 @@ def coordinates(points: bpy.types.bpy_prop_collection) -> np.ndarray:
     Returns:
         (N, 3) float32, the object's own frame.
     """
-    values = np.empty(3 * len(points), np.float32)
-    points.foreach_get("co", values)
+    return read_vectors(points, "co")
+
+
+def read_vectors(items: bpy.types.bpy_prop_collection, name: str) -> np.ndarray:
+    """A property of three numbers of all items of a collection.
+
+    Args:
+        items: The collection.
+        name: Of the property.
+
+    Returns:
+        (N, 3) float32.
+    """
+    values = np.empty(3 * len(items), np.float32)
+    items.foreach_get(name, values)
     return values.reshape(-1, 3)

@@ -1,11 +1,11 @@
 """How long and how dense hair is: cards and strands are left out and cut, the shell moves in. Needs bpy."""
 
-from collections.abc import Sequence
-
 import bpy
 import numpy as np
 from mathutils.bvhtree import BVHTree
 from mathutils.kdtree import KDTree
+
+from ..blender.coordinates import coordinates
 
 #: The shape keys that move the shell to where hair grows, and make it thin.
 SHORT_SHAPE = "Short"
@@ -177,11 +177,11 @@ def _roots(cards: bpy.types.Object) -> np.ndarray:
         for vertex in cards.data.vertices
         if any(element.group == group.index and element.weight == 1.0 for element in vertex.groups)
     ]
-    return _vectors(cards.data.vertices, "co")[at_root]
+    return coordinates(cards.data.vertices).astype(np.float64)[at_root]
 
 
 def _basis(shell: bpy.types.Object) -> np.ndarray:
-    return _vectors(shell.data.shape_keys.reference_key.data, "co")
+    return coordinates(shell.data.shape_keys.reference_key.data).astype(np.float64)
 
 
 def _normals(shell: bpy.types.Object) -> np.ndarray:
@@ -201,10 +201,3 @@ def _triangles(mesh: bpy.types.Mesh) -> np.ndarray:
     values = np.empty(3 * len(mesh.loop_triangles), np.int32)
     mesh.loop_triangles.foreach_get("vertices", values)
     return values.reshape(-1, 3)
-
-
-def _vectors(collection: Sequence, name: str) -> np.ndarray:
-    """(N, 3) float64 of a collection of Blender's data."""
-    values = np.empty(3 * len(collection), np.float32)
-    collection.foreach_get(name, values)  # type: ignore[attr-defined]
-    return values.reshape(-1, 3).astype(np.float64)

@@ -7,6 +7,7 @@ import bpy
 import numpy as np
 from mathutils.kdtree import KDTree
 
+from ..blender.coordinates import coordinates, read_vectors
 from .hair import hair_of
 
 #: Vertices of the head that a point of the hair goes with: the nearest ones.
@@ -66,17 +67,17 @@ def follow(head: bpy.types.Object, before: np.ndarray, offset: np.ndarray) -> No
 
 
 def _move_mesh(mesh: bpy.types.Mesh, before: np.ndarray, offset: np.ndarray) -> None:
-    points = _vectors(mesh.vertices, "co")
+    points = coordinates(mesh.vertices)
     carried = _binding(mesh, points, before).carried(offset)
     for key in mesh.shape_keys.key_blocks if mesh.shape_keys is not None else ():
-        _set_vectors(key.data, "co", _vectors(key.data, "co") + carried)
+        _set_vectors(key.data, "co", coordinates(key.data) + carried)
     _set_vectors(mesh.vertices, "co", points + carried)
     mesh.update()
 
 
 def _move_curves(curves: bpy.types.ID, before: np.ndarray, offset: np.ndarray) -> None:
     """Strands go with their roots, or they would be stretched."""
-    points = _vectors(curves.position_data, "vector")
+    points = read_vectors(curves.position_data, "vector")
     first = np.empty(len(curves.curves) + 1, np.int32)
     curves.curve_offset_data.foreach_get("value", first)
     carried = _binding(curves, points[first[:-1]], before).carried(offset)
@@ -104,13 +105,6 @@ def _binding(data: bpy.types.ID, points: np.ndarray, before: np.ndarray) -> Bind
         del _kept[next(iter(_kept))]
     _kept[name] = binding
     return binding
-
-
-def _vectors(collection: bpy.types.bpy_prop_collection, name: str) -> np.ndarray:
-    """(N, 3) float32 of a collection of Blender's data."""
-    values = np.empty(3 * len(collection), np.float32)
-    collection.foreach_get(name, values)
-    return values.reshape(-1, 3)
 
 
 def _set_vectors(collection: bpy.types.bpy_prop_collection, name: str, values: np.ndarray) -> None:
