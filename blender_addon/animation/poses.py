@@ -34,10 +34,17 @@ def add_pose_assets(head: bpy.types.Object) -> list[bpy.types.Action]:
         for name in POSE_NAMES:
             title = f"{head.name} {name}"
             old = bpy.data.actions.get(title)
-            if old is not None and old.asset_data is not None and TAG in old.asset_data.tags:
-                bpy.data.actions.remove(old)
+            if old is not None and (old.asset_data is None or TAG not in old.asset_data.tags):
+                old = None  # somebody's own
+            if old is not None:
+                old.name = f"{title} before"
             action = bpy.data.actions.new(title)
             curves = actions.assign(keys, action)
+            if old is not None:
+                if kept[0] == old:  # the head is in this pose
+                    kept = _assignment(keys)
+                old.user_remap(action)
+                bpy.data.actions.remove(old)
             values = pose_values(name)
             for shape in known:
                 if shape.startswith("viseme_"):

@@ -170,6 +170,18 @@ def check_controls(folder):
     curves = {curve.data_path: curve.evaluate(1) for curve in actions.all_curves(laugh)}
     assert len(curves) == 52 and abs(curves['key_blocks["jawOpen"].value'] - 0.35) < 1e-6
     assert not any("viseme" in path for path in curves)
+    # Made anew while the head is in one of them, which it then goes on to be in.
+    keys = head.data.shape_keys
+    kept = None if keys.animation_data is None else keys.animation_data.action
+    (keys.animation_data or keys.animation_data_create()).action = laugh
+    if actions.has_slots():
+        keys.animation_data.action_slot = laugh.slots[0]
+    count = len(bpy.data.actions)
+    assert bpy.ops.photobust.pose_assets() == {"FINISHED"}
+    assert keys.animation_data.action == bpy.data.actions["somebody Laugh"] and len(bpy.data.actions) == count
+    bpy.context.scene.frame_set(1)
+    assert abs(keys.key_blocks["jawOpen"].value - 0.35) < 1e-6
+    keys.animation_data.action = kept
 
 
 def eyes_follow(head, rig):
