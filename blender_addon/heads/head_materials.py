@@ -125,7 +125,7 @@ def true_refraction(materials: Iterable[bpy.types.Material]) -> Iterator[None]:
     """
     changed = []
     try:
-        for material in materials:
+        for material in dict.fromkeys(materials):
             for node in _clear_shaders(material):
                 socket = node.inputs["IOR"]
                 changed.append((socket, socket.default_value))

@@ -34,7 +34,7 @@ from blender_addon.heads.engine_glb import engine_glb
 from blender_addon.heads.face_document import FaceDocument
 from blender_addon.heads.hair_copies import hair_copies
 from blender_addon.heads.hair_solid import TONES_LAYER, add_tones, picture_node, without_tones
-from blender_addon.heads.head_materials import FINISHES, IMAGE_NODE
+from blender_addon.heads.head_materials import FINISHES, IMAGE_NODE, true_refraction
 from blender_addon.heads.head_npz import MATERIALS, read_head
 from blender_addon.heads.loaded import LoadedHead
 from blender_addon.heads.refresh import refresh_head
@@ -112,6 +112,7 @@ def check_build(folder):
     principled = next(node for node in skin.nodes if node.type == "BSDF_PRINCIPLED")
     assert principled.inputs["Normal"].is_linked and principled.inputs["Roughness"].is_linked
     check_thin_and_occluded(skin, principled)
+    check_refraction(next(m for m in mesh.materials if m.name == "somebody cornea"))
     assert not mesh.validate(verbose=True), "Blender had to repair the mesh"
     assert_no_path_of(folder / "albedo.png")
     # In a window of its own it takes the place of the startup file's cube.
@@ -589,6 +590,15 @@ def read_back(folder, name):
     pixels = np.empty(64 * 64 * 4, np.float32)
     images[0].pixels.foreach_get(pixels)
     assert np.allclose(pixels.reshape(64, 64, 4)[32, 32, :3], [200 / 255, 120 / 255, 80 / 255], atol=0.02)
+
+
+def check_refraction(material):
+    """What is clear refracts as in Blender once a file is written, also where two slots have its material."""
+    index = next(n for n in material.node_tree.nodes if n.type == "BSDF_PRINCIPLED").inputs["IOR"]
+    before = index.default_value
+    with true_refraction([material, material]):
+        assert index.default_value != before
+    assert index.default_value == before
 
 
 def check_thin_and_occluded(tree, principled):
