@@ -57,7 +57,8 @@ def serve(arguments: Sequence[str], program: str) -> int:
         engine = find_engine(options.engine_python, current=sys.executable)
         listener = server.open_port(options.host, options.port)
     except OSError as error:
-        say(f"{program}: cannot listen at {options.host}: {error.strerror or error}. Give another --port.")
+        reason = error.strerror or error
+        say(f"{program}: cannot listen at {options.host}: {reason}. Give another --port or --host.")
         return FAILED
     except AddonError as error:
         say(f"{program}: {error}")

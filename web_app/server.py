@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from .addon import EngineProgram, PrivateProgram, WorkerClient
-from .address import Address
+from .address import Address, is_unspecified
 from .app import PageServer
 from .exports import Exporter, find_tools
 from .guard import Guard
@@ -80,11 +80,13 @@ def open_port(host: str, port: int | None) -> socket.socket:
         OSError: There is no such address, or the port is taken.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Who asks for all networks of IPv6 has those of IPv4 in them: the address that is told is one of these.
+    both = family is socket.AF_INET6 and is_unspecified(host) and socket.has_dualstack_ipv6()
     tries = [port] if port is not None else range(DEFAULT_PORT, DEFAULT_PORT + PORT_TRIES)
     problem: OSError | None = None
     for number in tries:
         try:
-            return socket.create_server((host, number), family=family, backlog=BACKLOG)
+            return socket.create_server((host, number), family=family, backlog=BACKLOG, dualstack_ipv6=both)
         except OSError as error:
             problem = error
     raise problem or OSError("no port")

@@ -121,3 +121,11 @@ def test_a_port_that_is_taken_is_told_or_passed_over():
             open_port("127.0.0.1", taken.getsockname()[1])
         with open_port("127.0.0.1", None) as first, open_port("127.0.0.1", None) as second:
             assert first.getsockname()[1] != second.getsockname()[1]
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this system has no IPv6, or not beside IPv4")
+def test_all_networks_of_ipv6_have_those_of_ipv4_in_them():
+    with open_port("::", 0) as listener:
+        port = listener.getsockname()[1]
+        for host in ("::1", "127.0.0.1"):
+            socket.create_connection((host, port), timeout=PATIENCE_SECONDS).close()
