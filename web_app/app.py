@@ -129,7 +129,12 @@ class PageServer:
                 Route(f"{page}/close", self.close_page, methods=["POST"]),
                 Route(page + "/files/{number}/{name}", self.file),
             ],
-            exception_handlers={Problem: answer_problem, 404: not_found, 405: not_found},
+            exception_handlers={
+                Problem: answer_problem,
+                OSError: answer_full_disk,
+                404: not_found,
+                405: not_found,
+            },
             lifespan=self._lifespan,
         )
 
@@ -375,6 +380,12 @@ async def not_found(request: Request, error: Exception) -> Response:
     """The answer to an address that is none."""
     status = getattr(error, "status_code", 404)
     return await answer_problem(request, Problem(status, "address"))
+
+
+async def answer_full_disk(request: Request, error: Exception) -> Response:
+    """The answer to a request for which a file or a folder could not be written."""
+    log.warning("%s", error)
+    return await answer_problem(request, Problem(507, "disk"))
 
 
 def report_end(task: "asyncio.Task[None]") -> None:

@@ -121,14 +121,30 @@ class Exporter:
             job.export = None
 
     async def open_in_blender(self, job: Job) -> None:
-        """Open a head in Blender's window. Raises Problem if there is no head, or no Blender."""
+        """Open a head in Blender's window.
+
+        Raises:
+            Problem: There is no head, or no Blender, or it does not start.
+            OSError: The head cannot be copied.
+        """
         folder = job.results_folder
         if self._tools.window is None or folder is None or "head.npz" not in job.result:
             raise Problem(409, "blender")
         copy = self._folder / f"opened-{secrets.token_hex(8)}"
-        with job.in_use():
-            await asyncio.to_thread(_copy_head, folder, copy)
-        command = [self._tools.window, "--python", self._tools.script, "--", copy, folder.name]
+        try:
+            with job.in_use():
+                await asyncio.to_thread(_copy_head, folder, copy)
+            self._start(self._tools.window, copy, folder.name)
+        except BaseException:
+            shutil.rmtree(copy, ignore_errors=True)
+            raise
+        task = asyncio.create_task(_remove_later(copy))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _start(self, window: Path, copy: Path, name: str) -> None:
+        """Start a Blender that opens the copy of a head of this name. Raises Problem."""
+        command = [window, "--python", self._tools.script, "--", copy, name]
         try:
             subprocess.Popen(
                 list(map(str, command)),
@@ -139,11 +155,7 @@ class Exporter:
                 umask=self._user_umask,
             )
         except OSError as error:
-            shutil.rmtree(copy, ignore_errors=True)
             raise Problem(500, "blender_start") from error
-        task = asyncio.create_task(_remove_later(copy))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     def close(self) -> None:
         """Wait for nothing any more."""

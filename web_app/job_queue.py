@@ -119,13 +119,13 @@ class JobQueue:
     async def _warm_up(self) -> None:
         """Start the engine and have it load its models."""
         picture = self._folder / "warm_up.pgm"
-        picture.write_bytes(WARM_UP_PICTURE)
         try:
+            picture.write_bytes(WARM_UP_PICTURE)
             self.engine = await asyncio.to_thread(self._client.start)
             self._on_change()
             request = await asyncio.to_thread(self._client.submit_detect, picture)
             await asyncio.to_thread(request.wait, self._settings.job_seconds)
-        except AddonError as error:
+        except (AddonError, OSError) as error:
             log.warning("%s", error)  # whoever brings a photo is told, too
 
     async def _do(self, job: Job) -> None:

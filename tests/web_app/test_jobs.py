@@ -1,15 +1,22 @@
 """From a photo to a head's files, with the tests' own engine: queue, faces, cancelling, what is kept."""
 
 import asyncio
+import errno
 import json
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import PATIENCE_SECONDS
 from tests.web_app.asgi import running
+from web_app import exports
 from web_app.settings import ServerSettings
+
+
+def fail_on_full_disk(*_, **__):
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 async def wait_until(condition, what):
@@ -207,6 +214,28 @@ def test_closed_pages_leave_nothing(serve):
     serve(test)
 
 
+def test_photos_are_done_even_if_the_picture_to_warm_up_on_cannot_be_written(serve, monkeypatch):
+    monkeypatch.setattr(Path, "write_bytes", fail_on_full_disk)
+
+    async def test(client, folder):
+        page = await client.open()
+        await page.send("good.jpg")
+        await page.until("done")
+
+    serve(test)
+
+
+def test_a_full_disk_is_told(serve, monkeypatch):
+    async def test(client, folder):
+        page = await client.open()
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "mkdir", fail_on_full_disk)
+            for answer in (await client.post("/api/pages"), await page.send("good.jpg")):
+                assert (answer.status, answer.code) == (507, "disk")
+
+    serve(test)
+
+
 def test_pages_that_have_gone_are_closed(serve):
     async def test(client, folder):
         page = await client.open()
@@ -286,6 +315,10 @@ def test_a_head_is_opened_in_blender(tmp_path, fake_engine_python, monkeypatch):
             (result,) = tmp_path.glob("private/page-*/job_1/head_1/*/head.npz")
             for name in ("hair.npz", "hair_shell.png", "normal.png"):
                 result.with_name(name).write_bytes(b"")
+            with monkeypatch.context() as patch:
+                patch.setattr(exports.shutil, "copyfile", fail_on_full_disk)
+                assert (await page.post("blender")).code == "disk"
+            assert not list((tmp_path / "private").glob("temporary/opened-*")), "a part of the copy is left"
             assert (await page.post("blender")).status == 202
             await wait_until(told.exists, "Blender is started")
 
