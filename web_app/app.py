@@ -315,7 +315,8 @@ class PageServer:
         """The page was closed: all that is its goes."""
         session = self._session(request)
         await receive_message(request, self._settings)
-        self._drop(session)
+        if session.job:
+            self._queue.cancel(session.job)
         self._store.close(session)
         return Response(status_code=204)
 

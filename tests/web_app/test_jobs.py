@@ -6,12 +6,16 @@ import json
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tests.conftest import PATIENCE_SECONDS
-from tests.web_app.asgi import running
+from tests.web_app.asgi import Client, running
 from web_app import exports
+from web_app.app import PageServer
+from web_app.jobs import Job
+from web_app.sessions import SessionStore
 from web_app.settings import ServerSettings
 
 
@@ -212,6 +216,25 @@ def test_closed_pages_leave_nothing(serve):
         await other.until("done")
 
     serve(test)
+
+
+def test_files_of_a_closed_page_stay_as_long_as_they_are_written_to(tmp_path):
+    async def main():
+        store = SessionStore(tmp_path, ServerSettings())
+        session = store.open()
+        folder = session.folder / "job_1"
+        folder.mkdir()
+        session.job = job = Job(1, folder, folder / "photo.jpg")
+        queue, exporter = SimpleNamespace(engine={}, cancel=lambda _: None), SimpleNamespace(formats=())
+        client = Client(PageServer(store, queue, exporter, ServerSettings()).application())
+        with job.in_use():
+            assert (await client.post(f"/api/pages/{session.id}/close")).status == 204
+            await asyncio.sleep(0.2)
+            assert folder.is_dir() and job.cancel_asked
+        await store.close_all()
+        assert not session.folder.exists()
+
+    asyncio.run(main())
 
 
 def test_photos_are_done_even_if_the_picture_to_warm_up_on_cannot_be_written(serve, monkeypatch):
