@@ -181,7 +181,7 @@ def verify_models(folder: Path, backend: str) -> None:
     Raises:
         ModelError: A file is another than the one that belongs to this version.
     """
-    if folder.resolve() != packaged_models():
+    if folder.resolve() != packaged_models().resolve():
         return
     names = [name for name in PINNED_MODELS if not _is_for_another_backend(name, backend)]
     paths = [path for name in names if (path := folder / name).is_file()]

@@ -64,6 +64,16 @@ def test_what_the_other_backend_runs_is_not_checked(copied):
         weights.verify_models(copied, "torch")
 
 
+def test_models_that_lie_elsewhere_behind_a_link_are_checked(copied, tmp_path, monkeypatch):
+    (copied / "volume_network.onnx").write_bytes(b"")
+    link = tmp_path / "link"
+    link.symlink_to(copied, target_is_directory=True)
+    monkeypatch.setattr(weights, "packaged_models", lambda: link)
+    for folder in (link, copied):
+        with pytest.raises(ModelError, match="volume_network"):
+            weights.verify_models(folder, "onnx")
+
+
 def test_missing_models_are_left_to_what_needs_them(copied):
     (copied / "volume_network.safetensors").unlink()
     weights.verify_models(copied, "torch")
