@@ -56,9 +56,12 @@ class OnnxSession:
 
         Raises:
             ModelError: The file is missing, damaged, or made of other weights than are beside it.
+            ValueError: No thread is asked for.
         """
         import onnxruntime
 
+        if threads is not None and threads < 1:
+            raise ValueError(f"one thread at least has to be asked for, not {threads}")
         if not path.is_file():
             raise ModelError(f"{path} is missing: get the project's models folder again")
         share_memory()

@@ -291,7 +291,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--background", action="store_true", help="give way to other programs that want the processor"
     )
     parser.add_argument("--threads", type=int, metavar="N", help="of ONNX Runtime (default: all cores)")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.threads is not None and options.threads < 1:
+        parser.error("--threads must be at least 1")
+    return options
 
 
 def give_way() -> None:

@@ -80,6 +80,12 @@ def test_threads_do_not_change_the_volume(seen, threads):
     np.testing.assert_allclose(volume, seen.volume, atol=1e-5)
 
 
+@pytest.mark.parametrize("threads", [0, -2])
+def test_threads_that_there_cannot_be_are_refused(threads):
+    with pytest.raises(ValueError, match="one thread at least"):
+        OnnxSession(MODELS / ONNX_NAME, threads)
+
+
 def test_stale_export_is_refused(tmp_path):
     shutil.copy(MODELS / ONNX_NAME, tmp_path)
     OnnxSession(tmp_path / ONNX_NAME, 1)  # as installed: without the weights

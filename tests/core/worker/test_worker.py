@@ -19,7 +19,7 @@ from PIL import Image
 
 from blender_addon.heads.ply import read_ply
 from core.worker.jobs import Jobs
-from core.worker.server import Worker, read_lines
+from core.worker.server import Worker, parse, read_lines
 from tests.conftest import PATIENCE_SECONDS
 from tests.core.image.test_photo import bad_files
 
@@ -190,6 +190,14 @@ def test_backend_is_told_and_chosen(start):
         check=False,
     )
     assert done.returncode == 2 and "invalid choice: 'cuda'" in done.stderr
+
+
+@pytest.mark.parametrize("threads", ["0", "-2", "many"])
+def test_threads_that_there_cannot_be_are_told(threads, capsys):
+    with pytest.raises(SystemExit):
+        parse(["--threads", threads])
+    assert "--threads" in capsys.readouterr().err
+    assert parse(["--threads", "2"]).threads == 2
 
 
 def test_detect_shows_the_faces_to_choose_from(start, two_faces, tmp_path):
