@@ -35,7 +35,7 @@ def pin_models(folder: Path) -> None:
     """Write the list if these are the project's own models; it says nothing of others."""
     from core.training.files import written_atomically
 
-    if folder.resolve() == MODELS:
+    if folder.resolve() == MODELS.resolve():
         with written_atomically(PINNED) as temporary:
             temporary.write_text(pinned_source(folder), encoding="utf-8")
 

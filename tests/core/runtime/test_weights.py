@@ -17,6 +17,7 @@ from core.runtime.pinned_models import PINNED_MODELS
 from core.segmentation.network import load_segmentation_network
 from core.volume.torch_predictor import load_network as load_volume_network
 from core.worker.jobs import Jobs
+from scripts.build import pin_models
 from scripts.build.pin_models import pinned_source
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -72,6 +73,17 @@ def test_models_that_lie_elsewhere_behind_a_link_are_checked(copied, tmp_path, m
     for folder in (link, copied):
         with pytest.raises(ModelError, match="volume_network"):
             weights.verify_models(folder, "onnx")
+
+
+def test_models_that_lie_elsewhere_behind_a_link_are_pinned(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "new.onnx").write_bytes(b"")
+    link, pinned = tmp_path / "models", tmp_path / "pinned_models.py"
+    link.symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    monkeypatch.setattr(pin_models, "MODELS", link)
+    monkeypatch.setattr(pin_models, "PINNED", pinned)
+    pin_models.pin_models(link)
+    assert '"new.onnx"' in pinned.read_text("utf-8")
 
 
 def test_missing_models_are_left_to_what_needs_them(copied):
