@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from ..geometry.visibility import ramp
 from ..image.sampling import sample_image
-from ..runtime.backend import HAIR_NAME, HAIR_ONNX_NAME
+from ..runtime.backend import HAIR_NAME, HAIR_ONNX_NAME, choose_backend
 from ..template.regions import EAR_SURROUNDINGS
 from .block import (
     BLOCK,
@@ -250,19 +250,19 @@ def load_hair_network(models_dir: Path, backend: str | None = None) -> HairNetwo
 
     Args:
         models_dir: The folder.
-        backend: "torch" or "onnx"; the latter by default.
+        backend: See `core.runtime.backend.choose_backend`.
 
     Returns:
         The network; None if the folder has none, so that the construction stands as it is.
 
     Raises:
-        ModelError: It is damaged.
+        ModelError: The backend cannot run, or the network is damaged.
     """
-    name = HAIR_NAME if backend == "torch" else HAIR_ONNX_NAME
-    path = Path(models_dir) / name
+    chosen = choose_backend(models_dir, backend)
+    path = Path(models_dir) / (HAIR_NAME if chosen == "torch" else HAIR_ONNX_NAME)
     if not path.is_file():
         return None
-    return TorchHairNetwork(path) if backend == "torch" else OnnxHairNetwork(path)
+    return TorchHairNetwork(path) if chosen == "torch" else OnnxHairNetwork(path)
 
 
 class TorchHairNetwork:

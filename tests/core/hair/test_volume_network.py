@@ -210,6 +210,14 @@ def test_a_folder_without_a_network_has_none(tmp_path):
     assert load_hair_network(tmp_path) is None
 
 
+@pytest.mark.parametrize(("backend", "kind"), [("torch", TorchHairNetwork), ("onnx", OnnxHairNetwork)])
+def test_the_backend_is_that_of_the_other_networks(monkeypatch, backend, kind):
+    pytest.importorskip("torch")
+    assert isinstance(load_hair_network(models_folder(), backend), kind)
+    monkeypatch.setenv("PHOTOBUST_BACKEND", backend)
+    assert isinstance(load_hair_network(models_folder()), kind)
+
+
 def test_both_backends_say_the_same(scene):
     folder = models_folder()
     if not (folder / HAIR_NAME).is_file():
