@@ -183,7 +183,7 @@ class TemplateRegistration:
         vertices = topology.vertices[: self.count]
         self.skin = np.zeros(self.count, bool)
         self.skin[topology.vertices_of(SKIN)] = True
-        sided = vertices * np.array([1, 1, 1]) * np.where(vertices[:, :1] < 0, [[-1, 1, 1]], [[1, 1, 1]])
+        sided = vertices * np.where(vertices[:, :1] < 0, [-1, 1, 1], 1)
         self.ear = ((sided > EAR_BOX[0]) & (sided < EAR_BOX[1])).all(1) & self.skin
         rim = np.zeros(self.count, bool)
         rim[np.concatenate([topology.lid_left, topology.lid_right, topology.lips])] = True
