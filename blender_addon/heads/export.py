@@ -384,8 +384,14 @@ def _texture_files(head: bpy.types.Object, path: Path | None) -> Iterator[None]:
     them; none if there is no path.
     """
     with contextlib.ExitStack() as stack:
-        for name, image in _pictures(head).items():
-            nodes = [node for node in _image_nodes(head) if same_picture(node.image, image)]
+        pictures = _pictures(head)
+        shown: dict[str, list[bpy.types.Node]] = {name: [] for name in pictures}
+        for node in _image_nodes(head):
+            name = next((one for one, image in pictures.items() if _shows(node, image)), None)
+            if name is not None:
+                shown[name].append(node)
+        for name, image in pictures.items():
+            nodes = shown[name]
             place = None if path is None else path.with_name(_beside(path.name, name))
             stack.enter_context(_texture_file(nodes, image, place))
         for node in _image_nodes(head, tuple(SHADING_NODES.values())) if path is None else ():
@@ -463,13 +469,29 @@ def _cut_out_cards(path: Path, head: bpy.types.Object) -> None:
 
 
 def _pictures(head: bpy.types.Object) -> dict[str, bpy.types.Image]:
-    """The texture of a head object and its maps, by the names of their files without ending."""
-    found = {}
-    for name, node in ((ALBEDO, IMAGE_NODE), *MAP_NODES.items()):
-        image = next((holder.image for holder in _image_nodes(head, (node,)) if holder.image), None)
+    """The texture of a head object and its maps, by the names of their files without ending.
+
+    Pictures that somebody has given single materials, or painted on the lashes' copy, are numbered textures.
+    """
+    found: dict[str, bpy.types.Image] = {}
+    for node in _image_nodes(head, (IMAGE_NODE,)):
+        if node.image and not any(_shows(node, image) for image in found.values()):
+            found[f"{ALBEDO}_{len(found) + 1}" if found else ALBEDO] = node.image
+    for name, kind in MAP_NODES.items():
+        image = next((holder.image for holder in _image_nodes(head, (kind,)) if holder.image), None)
         if image is not None:
             found[name] = image
     return found
+
+
+def _shows(node: bpy.types.Node, image: bpy.types.Image) -> bool:
+    """Whether a node shows a picture, or a copy of it that nobody has painted on."""
+    shown = node.image
+    if shown is None or shown == image or is_painted(shown):
+        return shown == image
+    if shown.packed_file is None and image.packed_file is None and shown.filepath:
+        return bpy.path.abspath(shown.filepath) == bpy.path.abspath(image.filepath)
+    return same_picture(shown, image)
 
 
 def _beside(texture: str, name: str) -> str:
@@ -557,7 +579,7 @@ def head_images(head: bpy.types.Object) -> list[bpy.types.Image]:
 
 def map_images(head: bpy.types.Object) -> dict[str, bpy.types.Image]:
     """The maps of a head object beside its texture, by the names of their files without ending."""
-    return {name: image for name, image in _pictures(head).items() if name != ALBEDO}
+    return {name: image for name, image in _pictures(head).items() if name in MAP_NODES}
 
 
 def _image_nodes(

@@ -6,6 +6,7 @@ Prints "CHECK passed" at the end; an assertion that fails ends the process with 
 
 import dataclasses
 import json
+import re
 import struct
 import sys
 from pathlib import Path
@@ -394,6 +395,7 @@ def check_painted(folder):
     view = document["bufferViews"][next(i for i in document["images"] if "albedo" in i["name"])["bufferView"]]
     (folder / "of_glb.png").write_bytes(binary[view["byteOffset"] :][: view["byteLength"]])
     assert tuple(load_picture(folder / "of_glb.png")[0, 0]) == (0, 255, 0, 255)
+    check_painted_lashes(head, folder / "lashes")
     # Somebody's own picture is in the GLB file, too, and not once more beside it.
     own = folder / "own.bmp"
     image = bpy.data.images.new("own", 8, 8)
@@ -403,6 +405,26 @@ def check_painted(folder):
         node.image = bpy.data.images.load(str(own))
     assert bpy.ops.photobust.export_head(directory=str(folder / "own"), formats={"glb"}) == {"FINISHED"}
     assert [path.name for path in (folder / "own").iterdir()] == ["Ann.glb"]
+
+
+def check_painted_lashes(head, out):
+    """What was painted on the lashes, which have a copy of the texture, is a picture of its own."""
+    _, copy = head_export.head_images(head)
+    paint(copy, (0, 0, 1, 1))
+    for packed in (False, True):
+        if packed:
+            copy.pack()
+        there = out / str(packed)
+        assert bpy.ops.photobust.export_head(directory=str(there), formats={"obj"}) == {"FINISHED"}
+        shown = dict(
+            re.findall(
+                r"newmtl (\S+)\n(?:[^m].*\n|map_[^K].*\n)*map_Kd (\S+)", (there / "Ann.mtl").read_text()
+            )
+        )
+        lashes = next(name for name in shown if "lashes" in name)
+        assert tuple(load_picture(there / shown.pop(lashes))[0, 0, :3]) == (0, 0, 255), shown
+        assert set(shown.values()) == {"Ann_albedo.png"}
+        assert tuple(load_picture(there / "Ann_albedo.png")[0, 0, :3]) == (0, 255, 0)
 
 
 def check_painted_hair(folder):
