@@ -6,6 +6,7 @@ import numpy as np
 from ..blender import actions
 from ..heads.expressions import POSE_NAMES, pose_values
 from . import sliders
+from .live_link_csv import SHAPES
 
 #: Tag of the assets.
 TAG = "Photobust"
@@ -27,9 +28,9 @@ def add_pose_assets(head: bpy.types.Object) -> list[bpy.types.Action]:
     """
     made = []
     keys = head.data.shape_keys
-    known = sliders.shapes_of(head)
+    known = [shape for shape in SHAPES if shape in keys.key_blocks]  # neither visemes nor an artist's own
     before = keys.animation_data is not None
-    kept = _assignment(keys)
+    kept = actions.assignment(keys)
     try:
         for name in POSE_NAMES:
             title = f"{head.name} {name}"
@@ -42,13 +43,11 @@ def add_pose_assets(head: bpy.types.Object) -> list[bpy.types.Action]:
             curves = actions.assign(keys, action)
             if old is not None:
                 if kept[0] == old:  # the head is in this pose
-                    kept = _assignment(keys)
+                    kept = actions.assignment(keys)
                 old.user_remap(action)
                 bpy.data.actions.remove(old)
             values = pose_values(name)
             for shape in known:
-                if shape.startswith("viseme_"):
-                    continue
                 value = np.array([values.get(shape, 0.0)])
                 actions.set_keys(curves, f'key_blocks["{shape}"].value', np.array([1.0]), value)
             action.use_fake_user = True
@@ -58,20 +57,7 @@ def add_pose_assets(head: bpy.types.Object) -> list[bpy.types.Action]:
             made.append(action)
     finally:
         if before:
-            _assign(keys, kept)
+            actions.assign_again(keys, kept)
         else:
             keys.animation_data_clear()
     return made
-
-
-def _assignment(owner: bpy.types.ID) -> tuple[bpy.types.Action | None, object]:
-    """The action, and its slot, that move a data-block."""
-    data = owner.animation_data
-    return (None, None) if data is None else (data.action, getattr(data, "action_slot", None))
-
-
-def _assign(owner: bpy.types.ID, kept: tuple[bpy.types.Action | None, object]) -> None:
-    action, slot = kept
-    owner.animation_data.action = action
-    if slot is not None:
-        owner.animation_data.action_slot = slot

@@ -1,6 +1,7 @@
 """Actions and their curves, before and after Blender 4.4 gave actions slots. Needs bpy."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import bpy
@@ -8,6 +9,10 @@ import numpy as np
 
 #: Where Blender's enumeration has linear interpolation; `foreach_set` takes numbers.
 LINEAR = "LINEAR"
+#: What a key chooses; `foreach_get` of Blender 3.4 gives no such numbers of handles.
+KEY_CHOICES = ("interpolation", "easing", "handle_left_type", "handle_right_type")
+#: The numbers of a key, and how many each has; handles last, which the choices would move.
+KEY_NUMBERS = {"back": 1, "amplitude": 1, "period": 1, "co": 2, "handle_left": 2, "handle_right": 2}
 
 
 def has_slots() -> bool:
@@ -27,10 +32,15 @@ def assign(owner: bpy.types.ID, action: bpy.types.Action) -> Any:
     """
     data = owner.animation_data or owner.animation_data_create()
     data.action = action
+    if has_slots():
+        data.action_slot = action.slots.new(owner.id_type, owner.name)
+    return _curves(action, getattr(data, "action_slot", None))
+
+
+def _curves(action: bpy.types.Action, slot: Any) -> Any:
+    """The collection of an action's curves that move what has the slot; it is made if need be."""
     if not has_slots():
         return action.fcurves
-    slot = action.slots.new(owner.id_type, owner.name)
-    data.action_slot = slot
     layer = action.layers[0] if action.layers else action.layers.new("Layer")
     strip = layer.strips[0] if layer.strips else layer.strips.new(type="KEYFRAME")
     return strip.channelbag(slot, ensure=True).fcurves
@@ -80,3 +90,92 @@ def set_keys(
         key.interpolation = LINEAR
     curve.update()
     return curve
+
+
+def assignment(owner: bpy.types.ID) -> tuple[bpy.types.Action | None, Any]:
+    """The action that moves a data-block, and which slot of it; None where there is none."""
+    data = owner.animation_data
+    return (None, None) if data is None else (data.action, getattr(data, "action_slot", None))
+
+
+def assign_again(owner: bpy.types.ID, kept: tuple[bpy.types.Action | None, Any]) -> None:
+    """Let a data-block be moved by what `assignment` said of it."""
+    action, slot = kept
+    if owner.animation_data is None:
+        return
+    owner.animation_data.action = action
+    if slot is not None:
+        owner.animation_data.action_slot = slot
+
+
+@contextmanager
+def kept(owners: Sequence[bpy.types.ID]) -> Iterator[None]:
+    """What is done to the actions that move these is done to copies, which are gone afterward."""
+    before = [assignment(owner) for owner in owners]
+    made = set(bpy.data.actions)
+    for owner, (action, slot) in zip(owners, before, strict=True):
+        if action is not None:
+            copied = action.copy()
+            assign_again(owner, (copied, None if slot is None else copied.slots[slot.identifier]))
+    try:
+        yield
+    finally:
+        used = {assignment(owner)[0] for owner in owners} - made - {None}
+        for owner, assigned in zip(owners, before, strict=True):
+            assign_again(owner, assigned)
+        for action in used:
+            bpy.data.actions.remove(action)
+
+
+def copy_curve(source: bpy.types.ID, path: str, target: bpy.types.ID, target_path: str) -> None:
+    """Let the curve that moves a property move another data-block's too, with all its keys.
+
+    Args:
+        source: The data-block that the curve moves; if none moves this property, nothing happens.
+        path: What it moves, from there.
+        target: The data-block that a copy moves afterward; it gets an action if it has none.
+        target_path: What that moves, from there.
+    """
+    curve = next((one for one in curves_of(source) if one.data_path == path), None)
+    action, slot = assignment(target)
+    if curve is None or (action is not None and action.library is not None):
+        return
+    if action is None or (has_slots() and slot is None):
+        curves = assign(target, action or bpy.data.actions.new(f"{target.name} sliders"))
+    else:
+        curves = _curves(action, slot)
+    stale = curves.find(target_path)
+    if stale is not None:
+        curves.remove(stale)
+    _copy_keys(curve, curves.new(target_path))
+
+
+def remove_curve(owner: bpy.types.ID, path: str) -> None:
+    """Take away the curve that moves a property, if there is one, and nothing else is moved by it."""
+    curve = next((one for one in curves_of(owner) if one.data_path == path), None)
+    action, slot = assignment(owner)
+    if curve is None or action is None:
+        return
+    users = len(slot.users()) if slot is not None else action.users - action.use_fake_user
+    if action.library is None and users < 2:
+        _curves(action, slot).remove(curve)
+
+
+def _copy_keys(curve: bpy.types.FCurve, made: bpy.types.FCurve) -> None:
+    """Give a new curve what another one has: keys, what is before and after them, and modifiers."""
+    count = len(curve.keyframe_points)
+    made.keyframe_points.add(count)
+    for key, copied in zip(curve.keyframe_points, made.keyframe_points, strict=True):
+        for choice in KEY_CHOICES:
+            setattr(copied, choice, getattr(key, choice))
+    for part, numbers in KEY_NUMBERS.items():
+        values = np.empty(numbers * count, np.float32)
+        curve.keyframe_points.foreach_get(part, values)
+        made.keyframe_points.foreach_set(part, values)
+    made.extrapolation = curve.extrapolation
+    for modifier in curve.modifiers:
+        copy = made.modifiers.new(modifier.type)
+        for known in modifier.bl_rna.properties:
+            if not known.is_readonly:
+                setattr(copy, known.identifier, getattr(modifier, known.identifier))
+    made.update()

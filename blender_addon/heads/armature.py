@@ -14,6 +14,7 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
+from ..blender import actions
 from ..blender.scratch_scene import scratch_scene
 from .checked_arrays import MAX_NAME_BYTES
 from .head_npz import HeadData, HeadRig
@@ -120,7 +121,7 @@ def set_bones_drive_shapes(head: bpy.types.Object, wanted: bool) -> None:
     """Let the jaw's and the eyes' bones drive Apple's shapes, or bend the head themselves.
 
     The driven shapes' sliders become custom properties of the armature, whose values are added to what the
-    bones do; they go back to the shapes with their values.
+    bones do; they go back to the shapes with their values. So do their keys.
 
     Args:
         head: A head with bones.
@@ -140,14 +141,20 @@ def set_bones_drive_shapes(head: bpy.types.Object, wanted: bool) -> None:
         _carry(mesh_object, rig, moving, wanted)
         keys = mesh_object.data.shape_keys.key_blocks if mesh_object.data.shape_keys else {}
         for key in [keys[shape] for shape in drives if shape in keys]:
+            at_key, at_rig = (key.id_data, key.path_from_id("value")), (rig, f'["{key.name}"]')
             if wanted:
+                if mesh_object.data == head.data:
+                    actions.copy_curve(*at_key, *at_rig)
+                actions.remove_curve(*at_key)
                 _add_driver(key, rig, drives[key.name])
             else:
+                actions.copy_curve(*at_rig, *at_key)
                 key.driver_remove("value")
                 key.value = rig.get(key.name, 0.0)
         mesh_object.update_tag()
     if not wanted:
         for shape in drives:
+            actions.remove_curve(rig, f'["{shape}"]')
             rig.pop(shape, None)
     rig.update_tag()
 
@@ -156,13 +163,15 @@ def set_bones_drive_shapes(head: bpy.types.Object, wanted: bool) -> None:
 def bones_not_driving(head: bpy.types.Object) -> Iterator[None]:
     """The head's bones bend it themselves, as other programs expect it."""
     rig = rig_of(head)
-    driving = rig is not None and drives_shapes(rig)
-    try:
-        if driving:
-            set_bones_drive_shapes(head, False)
+    if rig is None or not drives_shapes(rig):
         yield
-    finally:
-        if driving:
+        return
+    keys = {child.data.shape_keys for child in rig.children if child.type == "MESH"} - {None}
+    with actions.kept([rig, *keys]):
+        try:
+            set_bones_drive_shapes(head, False)
+            yield
+        finally:
             set_bones_drive_shapes(head, True)
 
 

@@ -18,8 +18,10 @@ from blender_addon.animation import gaze, sliders
 from blender_addon.animation.live_link_csv import SHAPES, Recording, csv_text, read_recording
 from blender_addon.animation.poses import POSE_NAMES, pose_values
 from blender_addon.blender import actions
+from blender_addon.blender.glb_file import glb_chunks
 from blender_addon.heads import armature
 from blender_addon.heads.build import build_head
+from blender_addon.heads.export import ExportOptions, export_head
 from blender_addon.heads.head_npz import read_head
 from tests.blender_addon.inside import main
 
@@ -122,6 +124,55 @@ def check_kept_takes(folder):
     assert set(made) <= set(bpy.data.actions.keys()), (made, bpy.data.actions.keys())
 
 
+def check_driven_keys(folder):
+    """Keys of the sliders go with these where bones drive shapes, back again, and into animated files."""
+    head, rig = selected_head(folder)
+    keys, scene = head.data.shape_keys, bpy.context.scene
+    scene.frame_start, scene.frame_end = 1, 5
+    for frame, value in ((1, 0.0), (5, 1.0)):
+        sliders.set_value(head, "jawOpen", value)
+        keys.key_blocks["jawOpen"].keyframe_insert("value", frame=frame)
+    curve = actions.curves_of(keys)[0]
+    curve.keyframe_points[0].interpolation = "BEZIER"
+    curve.keyframe_points[0].handle_right_type = "FREE"
+    curve.keyframe_points[0].handle_right = (3.0, 0.0)
+    curve.modifiers.new("LIMITS").max_y = 0.5
+    middle = curve.evaluate(3)
+    for driving in (True, False, True):
+        bpy.ops.photobust.bones_drive_shapes()
+        moved = [[one.data_path for one in actions.curves_of(owner)] for owner in (keys, rig)]
+        assert moved == ([[], ['["jawOpen"]']] if driving else [['key_blocks["jawOpen"].value'], []]), moved
+        curve = actions.curves_of(rig if driving else keys)[0]
+        assert curve.modifiers[0].max_y == 0.5, (driving, curve.modifiers[0].max_y)
+        assert abs(curve.evaluate(3) - middle) < 1e-6, (driving, curve.evaluate(3), middle)
+        scene.frame_set(3)
+        assert abs(keys.key_blocks["jawOpen"].value - middle) < 1e-6
+    curve.modifiers.remove(curve.modifiers[0])
+    names = set(bpy.data.actions.keys())
+    options = ExportOptions(animation=True)
+    export_head(bpy.context, head, folder / "out", "glb", options=options)
+    assert [one.data_path for one in actions.curves_of(rig)] == ['["jawOpen"]']
+    assert set(bpy.data.actions.keys()) == names and armature.drives_shapes(rig)
+    weights = animated_weights(folder / "out" / "head.glb")["jawOpen"]
+    assert weights[0] == 0.0 and weights[-1] == 1.0 and (np.diff(weights) > 0).all(), weights
+
+
+def animated_weights(file):
+    """The values that a GLB file's shapes go through, by their names."""
+    document, binary = glb_chunks(file.read_bytes())
+    names = document["meshes"][0]["extras"]["targetNames"]
+    samplers = [
+        animation["samplers"][channel["sampler"]]
+        for animation in document["animations"]
+        for channel in animation["channels"]
+        if channel["target"]["path"] == "weights"
+    ]
+    accessor = document["accessors"][samplers[0]["output"]]
+    start = document["bufferViews"][accessor["bufferView"]].get("byteOffset", 0)
+    values = np.frombuffer(binary, "<f4", accessor["count"], start).reshape(-1, len(names))
+    return dict(zip(names, values.T, strict=True))
+
+
 def undo_is_one_step(head, source):
     if bpy.app.background and not bpy.context.window:
         return
@@ -159,8 +210,12 @@ def check_controls(folder):
         bpy.ops.photobust.reset_face()
         assert rig.pose.bones["head"].rotation_euler.y == 0 and keys["Photo"].value == 0
         assert not any(sliders.value_of(head, shape) for shape in sliders.shapes_of(head))
+        for owner in (head.data.shape_keys, rig):
+            if owner.animation_data is not None:
+                owner.animation_data.action = None
     armature.set_bones_drive_shapes(head, False)
     eyes_follow(head, rig)
+    head.shape_key_add(name='an artist\'s "own"', from_mix=False)
     before = len(bpy.data.actions)
     bpy.ops.photobust.pose_assets()
     bpy.ops.photobust.pose_assets()  # replaces what is there
@@ -169,7 +224,7 @@ def check_controls(folder):
     laugh = bpy.data.actions["somebody Laugh"]
     curves = {curve.data_path: curve.evaluate(1) for curve in actions.all_curves(laugh)}
     assert len(curves) == 52 and abs(curves['key_blocks["jawOpen"].value'] - 0.35) < 1e-6
-    assert not any("viseme" in path for path in curves)
+    assert not any("viseme" in path or "artist" in path for path in curves)
     # Made anew while the head is in one of them, which it then goes on to be in.
     keys = head.data.shape_keys
     kept = None if keys.animation_data is None else keys.animation_data.action
