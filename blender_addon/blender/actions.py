@@ -127,6 +127,27 @@ def kept(owners: Sequence[bpy.types.ID]) -> Iterator[None]:
             bpy.data.actions.remove(action)
 
 
+@contextmanager
+def switched_off(owner: bpy.types.ID) -> Iterator[None]:
+    """Nothing moves a data-block: neither an action, nor strips, nor drivers."""
+    data = owner.animation_data
+    if data is None:
+        yield
+        return
+    before, strips = assignment(owner), data.use_nla
+    drivers = [driver for driver in data.drivers if not driver.mute]
+    try:
+        data.action, data.use_nla = None, False
+        for driver in drivers:
+            driver.mute = True
+        yield
+    finally:
+        for driver in drivers:
+            driver.mute = False
+        data.use_nla = strips
+        assign_again(owner, before)
+
+
 def copy_curve(source: bpy.types.ID, path: str, target: bpy.types.ID, target_path: str) -> None:
     """Let the curve that moves a property move another data-block's too, with all its keys.
 

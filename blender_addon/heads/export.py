@@ -15,6 +15,7 @@ from pathlib import Path
 
 import bpy
 
+from ..blender import actions
 from ..blender.atomic_file import TEMPORARY_PREFIX, move_into_place, written_atomically
 from ..blender.coordinates import coordinates
 from ..blender.exporters import SUFFIXES, WriteOptions, formats, write
@@ -150,7 +151,7 @@ def export_head(
             tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=folder) as temporary,
             _confidence_hidden(head),
             bones_not_driving(head),
-            _without_shape_values(head, options.shapes and format_ != "obj"),
+            _without_shape_values(head, options.shapes and format_ != "obj", options.animation),
             _texture_files(head, Path(temporary) / texture if options.textures else None),
             _copy_to_export(context, head, options, format_) as copy,
             hair_copies(context, head, copy, format_ == "usd") as hair,
@@ -305,6 +306,10 @@ def _copy_to_export(
         del copy["photobust"]
     context.scene.collection.objects.link(copy)
     rig_copy = None if rig is None else _bound_copy(context, copy, rig)
+    if not options.animation:
+        for one in (copy, rig_copy):
+            if one is not None:
+                one.animation_data_clear()
     try:
         head.name, copy.name = "photobust original", name
         if made is not None:
@@ -554,17 +559,20 @@ def _confidence_hidden(head: bpy.types.Object) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _without_shape_values(head: bpy.types.Object, wanted: bool) -> Iterator[None]:
-    """All shapes are off, if that is wanted."""
-    keys = head.data.shape_keys.key_blocks if wanted and head.data.shape_keys else []
+def _without_shape_values(head: bpy.types.Object, wanted: bool, animated: bool) -> Iterator[None]:
+    """All shapes are off, if that is wanted, and stay so but for a file with the animation."""
+    shapes = head.data.shape_keys if wanted else None
+    keys = list(shapes.key_blocks) if shapes is not None else []
     values = [key.value for key in keys]
-    try:
-        for key in keys:
-            key.value = 0.0
-        yield
-    finally:
-        for key, value in zip(keys, values, strict=True):
-            key.value = value
+    still = shapes is not None and not animated
+    with actions.switched_off(shapes) if still else contextlib.nullcontext():
+        try:
+            for key in keys:
+                key.value = 0.0
+            yield
+        finally:
+            for key, value in zip(keys, values, strict=True):
+                key.value = value
 
 
 def head_image(head: bpy.types.Object) -> bpy.types.Image | None:

@@ -18,6 +18,7 @@ from blender_addon.animation import gaze, sliders
 from blender_addon.animation.live_link_csv import SHAPES, Recording, csv_text, read_recording
 from blender_addon.animation.poses import POSE_NAMES, pose_values
 from blender_addon.blender import actions
+from blender_addon.blender.glb_document import document_of
 from blender_addon.blender.glb_file import glb_chunks
 from blender_addon.heads import armature
 from blender_addon.heads.build import build_head
@@ -171,6 +172,33 @@ def animated_weights(file):
     start = document["bufferViews"][accessor["bufferView"]].get("byteOffset", 0)
     values = np.frombuffer(binary, "<f4", accessor["count"], start).reshape(-1, len(names))
     return dict(zip(names, values.T, strict=True))
+
+
+def check_still_files(folder):
+    """Files without the animation have the head at rest, at the origin, whatever moves it."""
+    head, rig = selected_head(folder)
+    keys, bone = head.data.shape_keys, rig.pose.bones["head"]
+    export_head(bpy.context, head, folder / "rest", "glb")
+    wanted = places(folder / "rest")
+    for owner, path, value in (
+        (keys.key_blocks["jawOpen"], "value", 0.5),
+        (bone, "rotation_euler", (0.5, 0.0, 0.0)),
+        (rig, "location", (1.0, 2.0, 3.0)),
+    ):
+        setattr(owner, path, value)
+        owner.keyframe_insert(path, frame=1)
+    export_head(bpy.context, head, folder / "out", "glb")
+    assert keys.key_blocks["jawOpen"].value == 0.5 and keys.animation_data.action is not None
+    assert tuple(rig.location) == (1.0, 2.0, 3.0) and bone.rotation_euler.x == 0.5
+    assert places(folder / "out") == wanted
+
+
+def places(folder):
+    """Where the nodes of a head's file are, and the weights of its shapes."""
+    document = document_of((folder / "head.glb").read_bytes())
+    parts = ("rotation", "translation", "scale", "matrix")
+    nodes = [[np.round(node.get(part, 0.0), 5).tolist() for part in parts] for node in document["nodes"]]
+    return nodes, [any(mesh.get("weights", ())) for mesh in document["meshes"]]
 
 
 def undo_is_one_step(head, source):

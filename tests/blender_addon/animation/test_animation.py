@@ -15,6 +15,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 def test_takes_and_controls(run_in_blender, tmp_path):
     (tmp_path / "head.npz").write_bytes(head_npz_bytes(rigged_head(HeadTopology.load(MODELS)), {}))
-    done = run_in_blender(SCRIPT, "--check", "takes,kept_takes,driven_keys,controls", tmp_path)
+    done = run_in_blender(SCRIPT, "--check", "takes,kept_takes,driven_keys,still_files,controls", tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert all(f"{name} passed" in done.stdout for name in ("takes", "kept_takes", "controls"))
