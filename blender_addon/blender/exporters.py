@@ -232,6 +232,7 @@ def alone(
     So are others that hang on the same armature. `origin`: the point of the object's own frame that is there.
     """
     view_layer = context.view_layer
+    view_layer.update()  # a selected object that was removed a moment ago would be None in what follows
     selected, active = list(view_layer.objects.selected), view_layer.objects.active
     armature = one.parent if one.parent is not None and one.parent.type == "ARMATURE" else None
     shown = [one, *others]

@@ -441,6 +441,7 @@ def check_painted_hair(folder):
     paint(made, (0.5, 0.5, 0.5, 1))
     picture_node(shell.data.materials[0]).image = made
     shell.data.materials.append(None)  # an empty slot
+    bpy.ops.object.select_all(action="SELECT")
     for name in sorted({"obj", "glb", "fbx"} & set(head_export.formats())):
         out = folder / name
         assert bpy.ops.photobust.export_head(directory=str(out), formats={name}) == {"FINISHED"}
