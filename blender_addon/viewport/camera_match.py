@@ -89,16 +89,15 @@ def match_camera(
 
     Args:
         scene: Its camera and its resolution are set.
-        head: The head; a camera that it has already is set anew.
+        head: The head; a camera of its own that it has already is set anew.
         camera: The photo's camera.
         image: The photo, which is laid behind the view.
 
     Returns:
         The camera's object.
     """
-    owner = head.photobust.camera
-    if owner is None or owner.type != "CAMERA":
-        name = f"{head.name} camera"
+    owner, name = head.photobust.camera, f"{head.name} camera"
+    if owner is None or owner.type != "CAMERA" or (owner.name != name and _is_of_another(owner, head)):
         owner = bpy.data.objects.new(name, bpy.data.cameras.new(name))
         head.photobust.camera = owner
     if owner.name not in scene.objects:
@@ -112,3 +111,9 @@ def match_camera(
     set_resolution(scene, camera)
     scene.camera = owner
     return owner
+
+
+def _is_of_another(owner: bpy.types.Object, head: bpy.types.Object) -> bool:
+    """Whether another head has the same camera: one that this was duplicated from."""
+    heads = [ob for ob in bpy.data.objects if ob != head and ob.users_collection]
+    return any(ob.photobust.camera == owner for ob in heads)

@@ -271,6 +271,15 @@ def check_several_photos(folder):
     assert scene.camera == camera and lens.background_images[0].image.filepath.endswith("left.jpg")
     assert abs(lens.lens * 60 / lens.sensor_width - 50.0) < 1e-3
     np.testing.assert_allclose(camera.location - head.location, (0, -0.5, 0), atol=1e-6)
+    # A duplicate gets a camera of its own.
+    place, twin = camera.matrix_world.copy(), head.copy()
+    scene.collection.objects.link(twin)
+    twin.location.x += 1.0
+    bpy.context.view_layer.objects.active = twin
+    assert ops.match_camera(view=1) == {"FINISHED"}
+    assert scene.camera == twin.photobust.camera != camera and camera.matrix_world == place
+    bpy.context.view_layer.objects.active = head
+    assert ops.match_camera(view=1) == {"FINISHED"} and scene.camera == camera
     assert "was left out: unlike.jpg" in error_of(ops.match_camera, view=3)
     assert "no photo 4" in error_of(ops.match_camera, view=4)
     assert bpy.ops.ed.undo() == {"FINISHED"}
