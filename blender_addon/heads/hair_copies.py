@@ -26,13 +26,7 @@ def hair_copies(
     Yields:
         The copies, which bear the names of the originals: they are removed at the end.
     """
-    shown = shown_of(head)
-    if not curves and any(ob[MARK] == "strands" for ob in shown):
-        shown = [ob for ob in hair_of(head) if ob[MARK] == "cards" or (ob in shown and ob[MARK] != "strands")]
-    facial = {ob[MARK] for ob in shown}.intersection(facial_hair.PARTS["strands"])
-    if not curves and facial:
-        names = {name.removesuffix(facial_hair.STRANDS) for name in facial}
-        shown = [ob for ob in hair_of(head) if ob[MARK] in names or (ob in shown and ob[MARK] not in facial)]
+    shown = shown_of(head) if curves else shown_as_meshes(head)
     made = []
     try:
         for ob in shown:
@@ -47,6 +41,18 @@ def hair_copies(
             bpy.data.objects.remove(duplicate)
             (bpy.data.meshes if isinstance(data, bpy.types.Mesh) else bpy.data.hair_curves).remove(data)
             ob.name = ob.data.name = name
+
+
+def shown_as_meshes(head: bpy.types.Object) -> list[bpy.types.Object]:
+    """The hair that is shown, with cards in the place of strands, which are curves."""
+    shown = shown_of(head)
+    if any(ob[MARK] == "strands" for ob in shown):
+        shown = [ob for ob in hair_of(head) if ob[MARK] == "cards" or (ob in shown and ob[MARK] != "strands")]
+    facial = {ob[MARK] for ob in shown}.intersection(facial_hair.PARTS["strands"])
+    if facial:
+        names = {name.removesuffix(facial_hair.STRANDS) for name in facial}
+        shown = [ob for ob in hair_of(head) if ob[MARK] in names or (ob in shown and ob[MARK] not in facial)]
+    return shown
 
 
 def _copied(context: bpy.types.Context, ob: bpy.types.Object, head: bpy.types.Object) -> bpy.types.Object:

@@ -15,6 +15,7 @@ from ..errors import RenderError, StepError
 from ..heads import hair
 from ..heads.build import build_head
 from ..heads.confidence import SWITCH_NODE, tree_shows_confidence
+from ..heads.hair_copies import shown_as_meshes
 from ..heads.head_materials import reduce_textures
 from ..heads.head_npz import FILE_NAME as HEAD_FILE
 from ..heads.head_npz import TEXTURE, read_head
@@ -148,6 +149,8 @@ def _of_standard_size(
 def of_object(context: bpy.types.Context, ob: bpy.types.Object | None, turn: float = 0.0) -> SubjectSpec:
     """Any mesh object as it stands in its scene, with its modifiers and materials; it is not touched.
 
+    A head has the hair that it is shown with, cards in the place of strands.
+
     It turns about the vertical axis through the middle of its bounding box; its front is what looks along
     -y, after it was turned by `turn` degrees. Raises RenderError.
     """
@@ -156,26 +159,33 @@ def of_object(context: bpy.types.Context, ob: bpy.types.Object | None, turn: flo
     if ob.mode == "EDIT":
         ob.update_from_editmode()
     name, frame = ob.name, context.scene.frame_current_final
+    locks = shown_as_meshes(ob)
 
     def build(collection: bpy.types.Collection) -> Subject:
         mesh, matrix = _evaluated(ob, collection, frame)
-        copy = bpy.data.objects.new("photobust subject", mesh)
-        collection.objects.link(copy)
-        world = np.array(matrix)
-        placed = coordinates(mesh.vertices) @ world[:3, :3].T + world[:3, 3]
         if not len(mesh.polygons):
             raise RenderError(f'"{name}" has no faces: there is nothing to see.')
-        if not np.isfinite(placed).all():
+        copy = bpy.data.objects.new("photobust subject", mesh)
+        collection.objects.link(copy)
+        placed = [_placed(mesh, matrix)]
+        for lock in locks:
+            hair_mesh, hair_matrix = _evaluated(lock, collection, frame)
+            one = bpy.data.objects.new("photobust hair", hair_mesh)
+            one.parent, one.matrix_local = copy, matrix.inverted_safe() @ hair_matrix
+            collection.objects.link(one)
+            placed.append(_placed(hair_mesh, hair_matrix))
+        points = np.concatenate(placed)
+        if not np.isfinite(points).all():
             raise RenderError(f'"{name}" has vertices that are nowhere: clean the mesh up first.')
-        center = (placed.min(0) + placed.max(0)) / 2
-        distance = distance_for(placed, center)
+        center = (points.min(0) + points.max(0)) / 2
+        distance = distance_for(points, center)
         if distance <= 0:
             raise RenderError(f'"{name}" has no size: there is nothing to see.')
         about = Matrix.Translation(center) @ Matrix.Rotation(np.radians(turn), 4, "Z")
         placed_matrix = about @ Matrix.Translation(-Vector(center)) @ matrix
         color = workbench_color(mesh) or "MATERIAL"
-        if color == "TEXTURE":
-            _let_alpha_show(mesh)
+        for shown in [copy, *copy.children] if color == "TEXTURE" else ():
+            _let_alpha_show(shown.data)
         light = lighting.FLAT if _lit_already(mesh) else lighting.PORTRAIT
         return Subject(copy, placed_matrix, Vector(center), distance, color, light)
 
@@ -187,6 +197,12 @@ def of_object(context: bpy.types.Context, ob: bpy.types.Object | None, turn: flo
         confidence.data.foreach_get("value", values)
         observed_side = better_side(coordinates(ob.data.vertices), values)
     return SubjectSpec("object", observed_side, faithful, build)
+
+
+def _placed(mesh: bpy.types.Mesh, matrix: Matrix) -> np.ndarray:
+    """(N, 3) a mesh's vertices where a matrix puts them."""
+    world = np.array(matrix)
+    return np.asarray(coordinates(mesh.vertices) @ world[:3, :3].T + world[:3, 3])
 
 
 def _evaluated(

@@ -484,6 +484,17 @@ def check_operator(folder):
         "002.png",
     ]
     assert "Wrote 3 pictures" in bpy.context.window_manager.photobust.message
+    # With its hair, if there is any.
+    lock = bpy.data.meshes.new("lock")
+    lock.from_pydata([(-0.1, -0.12, 0.05), (0.1, -0.12, 0.05), (0.0, -0.12, 0.2)], [], [(0, 1, 2)])
+    hair = bpy.data.objects.new("hair", lock)
+    hair["photobust_hair"], hair.parent = "shell", ob
+    bpy.context.scene.collection.objects.link(hair)
+    before = everything()
+    bald = rgb(folder / "out/Face_turntable/000.png")
+    bpy.ops.photobust.turntable(directory=str(folder / "out"), frames=3, size=64, film=False)
+    assert everything() == before
+    assert (np.abs(rgb(folder / "out/Face_turntable/000.png") - bald).max(-1) > 20).mean() > 0.1
     try:
         bpy.ops.photobust.turntable(directory="", frames=3)
     except RuntimeError as error:
