@@ -3,10 +3,11 @@
 The network looks at the face once more, in a window that the lifted head places, and gives 618 points in
 three dimensions and the shape (as E. Wood et al., "3D face reconstruction with dense landmarks", ECCV 2022,
 who fit a head to 703). A linear regression turns the difference between what it gives and the lifted head
-into a correction of pose and shape: it knows how far either can be trusted.
+into a correction of pose and shape: it knows how far either can be trusted. Then it looks again, in a window
+that the corrected head places: each crop of the face is looked at once, with a regression of its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,18 +16,18 @@ from typing import Protocol
 import numpy as np
 
 from ..errors import ModelError
-from ..geometry.frames import Camera
+from ..geometry.frames import AffineFrame, Camera
 from ..geometry.pose import WeakPerspectivePose
 from ..image.crop import network_input
 from ..runtime.backend import DENSE_NAME, DENSE_ONNX_NAME, choose_backend
 from ..runtime.weights import safetensors_arrays
 from ..template.template import HeadTemplate
-from .cascade import Stage, mean_of
+from .cascade import Stage
 from .dense_window import cut_window, dense_frame, points_in_window
 from .face_features import FaceFeatures
 from .shading import FITTED_TO
 
-#: The points' linear model and the regression, in the folder of models.
+#: The points' linear model and the regressions, in the folder of models.
 DENSE_LIFTER_NAME = "dense_lifter.safetensors"
 
 
@@ -156,7 +157,7 @@ def load_dense_backend(models_dir: Path, backend: str | None = None) -> DenseBac
 
 @dataclass(frozen=True)
 class LiftedPoints:
-    """A head that the lifter's stages gave.
+    """A head that the lifter's outputs stand for.
 
     Attributes:
         z: (6 + K,) its normalized outputs.
@@ -176,42 +177,53 @@ class DenseLandmarks:
     Attributes:
         network: The network.
         model: Of points in the window.
-        stage: The regression.
+        stages: The regressions: of the first look, of the second, and so on.
     """
 
     network: DenseBackend
     model: DenseModel
-    stage: Stage
+    stages: tuple[Stage, ...]
 
-    def correction(self, head: LiftedPoints, camera: Camera, crops: Sequence[FaceFeatures]) -> np.ndarray:
-        """What to add to the lifter's normalized outputs.
+    def corrected(
+        self,
+        z: np.ndarray,
+        lifted_points: Callable[[np.ndarray], LiftedPoints],
+        camera: Camera,
+        crops: Sequence[FaceFeatures],
+    ) -> np.ndarray:
+        """Correct the lifter's outputs, one crop after another.
 
         Args:
-            head: As the stages gave it.
+            z: (6 + K,) float32, the normalized outputs of the lifter's stages.
+            lifted_points: The head that such outputs stand for.
             camera: Of the view.
-            crops: Of the picture, over which the mean is taken.
+            crops: Of the picture. There are as many looks as crops, but no more than regressions.
 
         Returns:
-            (6 + K,) float32.
+            (6 + K,) float32, normalized.
         """
-        return self.stage(self.stage_input(head, camera, crops))
+        for stage, crop in zip(self.stages, crops, strict=False):
+            z = z + stage(self.stage_input(lifted_points(z), camera, crop.picture, crop.frame))
+        return z
 
-    def stage_input(self, head: LiftedPoints, camera: Camera, crops: Sequence[FaceFeatures]) -> np.ndarray:
-        """The regression's input: what the network sees less where the head was lifted to.
+    def stage_input(
+        self, head: LiftedPoints, camera: Camera, picture: np.ndarray, frame: AffineFrame
+    ) -> np.ndarray:
+        """A regression's input: what the network sees less where the head is so far.
 
         Args:
-            head: As the stages gave it.
+            head: As it is so far.
             camera: Of the view.
-            crops: Of the picture, over which the mean is taken.
+            picture: (192, 192, 3) uint8, RGB, a crop of the view.
+            frame: View -> crop.
 
         Returns:
             (96 + K,) float32: weights of the points' components, normalized coefficients of the shape.
         """
         window = dense_frame(head.pose)
-        seen = [self.network.run(cut_window(crop.picture, crop.frame, window)) for crop in crops]
-        lifted = self.model.weights(points_in_window(head.points, head.pose, camera, window))
-        components, shape = (mean_of(column) for column in zip(*seen, strict=True))
-        return np.concatenate([components - lifted, shape - head.z[-len(shape) :]]).astype(np.float32)
+        components, shape = self.network.run(cut_window(picture, frame, window))
+        placed = self.model.weights(points_in_window(head.points, head.pose, camera, window))
+        return np.concatenate([components - placed, shape - head.z[-len(shape) :]]).astype(np.float32)
 
 
 def load_dense_landmarks(
@@ -228,7 +240,7 @@ def load_dense_landmarks(
         None if the folder has none.
 
     Raises:
-        ModelError: A file is missing or damaged, or the regression belongs to another lifter.
+        ModelError: A file is missing or damaged, or the regressions belong to another lifter.
     """
     path = Path(models_dir) / DENSE_LIFTER_NAME
     if not path.is_file():
@@ -240,4 +252,6 @@ def load_dense_landmarks(
         )
     weights = {name: np.asarray(value, np.float32) for name, value in arrays.items()}
     model = DenseModel(weights["points_mean"], weights["points_basis"])
-    return DenseLandmarks(load_dense_backend(models_dir, backend), model, Stage.read(weights, 1))
+    count = sum(name.startswith("stage") and name.endswith("weight") for name in weights)
+    stages = tuple(Stage.read(weights, number) for number in range(1, count + 1))
+    return DenseLandmarks(load_dense_backend(models_dir, backend), model, stages)

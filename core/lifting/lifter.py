@@ -12,7 +12,7 @@ network whose features the stages sample.
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -384,7 +384,7 @@ class LandmarkLifter:
             features = self.features(rgb, points, pose, view, crops)
             z = self.staged(x, z, pose, camera, features)
             if self.dense:
-                z = z + self.dense.correction(self.lifted_points(pose, z), camera, features)
+                z = self.dense.corrected(z, partial(self.lifted_points, pose), camera, features)
         return self.posed(pose, z)
 
     def features(

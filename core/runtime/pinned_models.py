@@ -2,9 +2,9 @@
 
 PINNED_MODELS = {
     "albedo_model.npz": "144f579e6fd044ea6a74a56464a177aa6b444cb33dfd2552e6633d073a018b3d",
-    "dense_lifter.safetensors": "71ec928e9f13407d600609529da4f96add50c99d5fbdcf60f253ea7c1866be24",
-    "dense_network.onnx": "88576beeec4799ac563edeb8cbde91d410f935b257c92c27a46c751fa5895f67",
-    "dense_network.safetensors": "94afb0806a62faa1004dea429dae57a553c2fbf6bc0261c1adff02248572b69d",
+    "dense_lifter.safetensors": "66f83b35aab5572371bf2c03ccc4504366437e82ad4bed82bfbd54eca7367450",
+    "dense_network.onnx": "a8da4411435ec85365a592f8dfb4379fc53cce30f000b8b68c9076b78affdeb6",
+    "dense_network.safetensors": "dbd5113ad1761f94e1437b1c397a3c6292b82fe52e1abca25c1e57098734ce34",
     "face_descriptor.npz": "fa25e492d23a019bd956072a67b5c5edb48f304b874db88dfa4c080fac1162f6",
     "face_features.onnx": "d604d29734344628b13df73d09f4a82ffe00965c6f256bbdd99085a4024a7331",
     "face_features.safetensors": "196d05f905090ae15b844c3a8dcb28336ea5a835dddfcbf73ed2df40a7067aa2",

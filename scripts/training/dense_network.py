@@ -1,15 +1,15 @@
 """Train the network for dense landmarks, which correct what the lifter's stages give.
 
-    python scripts/training/dense_network.py faces                # of all training shards; resumable
+    python scripts/training/dense_network.py faces                # of all shards; resumable
     python scripts/training/dense_network.py train --hours 1.5    # resumable: run it again after a stop
     python scripts/training/dense_network.py export               # averaged weights, for both backends
-    python scripts/training/dense_network.py lifter               # the regression; what it gains
+    python scripts/training/dense_network.py lifter               # the regressions; what they gain
 
 It needs a lifter (`train.py lifter`, `train.py cascade`) in the run's models, or the one that ships, and
 pictures that this lifter was not trained on in `cache/dense` (`make_shards.py --out cache/dense --first 20000
---count 120 --far 0.2 --clay 0.1 --seed 7`). One shard of three is kept for the regression, which has to be
-fitted anew after each export. `promote.py` puts network and regression in place with the rest of the run's
-models, if heads get better.
+--count 120 --far 0.2 --clay 0.1 --seed 7`). One shard of three is kept for the regressions, which have to be
+fitted anew after each export; of its faces three crops are written, 80 MB a shard. `promote.py` puts network
+and regressions in place with the rest of the run's models, if heads get better.
 """
 
 import argparse
@@ -36,8 +36,10 @@ from scripts.training.arguments import (
 CHECKPOINT_FOLDER = "dense"
 #: What the network's header calls the hash of the linear model of points.
 POINTS_FACT = "points"
-#: One shard of so many is kept for the regression.
+#: One shard of so many is kept for the regressions.
 KEPT_APART = 3
+#: Folder of the faces that the regressions are fitted to and tested on, in that of all faces.
+KEPT_FOLDER = "kept"
 
 
 def lifter_paths(args: argparse.Namespace) -> "DataPaths":
@@ -49,7 +51,7 @@ def lifter_paths(args: argparse.Namespace) -> "DataPaths":
 
 
 def training_shards(args: argparse.Namespace) -> tuple[list[Path], list[Path]]:
-    """Shards of pictures for the network, and those that are kept for the regression."""
+    """Shards of pictures for the network, and those that are kept for the regressions."""
     from core.training.data.shards import require_shards
 
     shards = require_shards(data_paths(args).dense_shards, "train")
@@ -65,17 +67,30 @@ def faces_folder(run: Path, models: Path) -> Path:
     return run / CHECKPOINT_FOLDER / f"faces_{file_sha256(models / FILE_NAME)[:12]}"
 
 
+def held_out_shards(args: argparse.Namespace) -> list[Path]:
+    """Shards of pictures that nothing is trained on."""
+    from core.training.data.shards import require_shards
+
+    return require_shards(data_paths(args).shards, "eval")
+
+
 def faces(args: argparse.Namespace) -> None:
     """Lift the heads of the shards whose file is not there."""
+    from core.lifting.lifter import CROPS
     from core.training.dense.observations import lifted_faces, write_lifted_faces
 
     paths = lifter_paths(args)
     folder = faces_folder(args.run, paths.models)
-    for shard in training_shards(args)[0]:
-        path = folder / shard.name
-        if not path.is_file():
-            write_lifted_faces(path, lifted_faces(paths, shard, training=True))
-            print(path.name, flush=True)
+    shown, kept = training_shards(args)
+    for target, shards, crops, training in (
+        (folder, shown, CROPS[:1], True),
+        (folder / KEPT_FOLDER, [*kept, *held_out_shards(args)], CROPS, False),
+    ):
+        for shard in shards:
+            path = target / shard.name
+            if not path.is_file():
+                write_lifted_faces(path, lifted_faces(paths, shard, crops, training))
+                print(path.name, flush=True)
 
 
 def train(args: argparse.Namespace) -> None:
@@ -116,16 +131,16 @@ def export(args: argparse.Namespace) -> None:
 
 
 def lifter(args: argparse.Namespace) -> None:
-    """Fit the regression to the shards that were kept for it.
+    """Fit the regressions to the faces that were kept for them.
 
     Raises:
-        PhotobustError: The run's network is not there, or is another one than that of its points.
+        PhotobustError: The run's network or the faces are not there, or it is another network than that of
+            its points.
     """
     from core.errors import PhotobustError
     from core.lifting.dense_landmarks import DenseModel
     from core.runtime.backend import DENSE_NAME
     from core.runtime.weights import file_sha256, model_arrays, safetensors_metadata
-    from core.training.data.shards import require_shards
     from core.training.dense.lifting import train_dense_lifter
     from core.training.dense.trainer import MODEL_NAME
 
@@ -136,8 +151,14 @@ def lifter(args: argparse.Namespace) -> None:
         raise PhotobustError(f"{network} was not trained with {points}. Run `dense_network.py export` first.")
     with model_arrays(points) as arrays:
         model = DenseModel(arrays["mean"], arrays["basis"])
-    held_out = require_shards(data_paths(args).shards, "eval")
-    for line in train_dense_lifter(lifter_paths(args), model, training_shards(args)[1], held_out):
+    paths = lifter_paths(args)
+    folder = faces_folder(args.run, paths.models) / KEPT_FOLDER
+    kept, held_out = (
+        [folder / shard.name for shard in shards]
+        for shards in (training_shards(args)[1], held_out_shards(args))
+    )
+    require_checkpoints([*kept, *held_out], "dense_network.py faces")
+    for line in train_dense_lifter(paths, model, kept, held_out):
         print(line, flush=True)
 
 

@@ -252,7 +252,7 @@ class Steps:
         ]
 
     def dense_steps(self, shards: int, hours: float) -> list[Step]:
-        """The network for dense landmarks, and the regression that corrects lifted heads by them.
+        """The network for dense landmarks, and the regressions that correct lifted heads by them.
 
         Args:
             shards: Of pictures that the lifter was not trained on.
@@ -269,7 +269,7 @@ class Steps:
                 "dense-faces",
                 "lift the heads of these pictures",
                 self._network("dense_network.py", "faces"),
-                (self.stamps / "cascade.json", *files),
+                (self.stamps / "cascade.json", *files, *self.held_out),
                 (),
             ),
             Step(
@@ -288,9 +288,9 @@ class Steps:
             ),
             Step(
                 "dense-lifter",
-                "fit the regression on dense landmarks",
+                "fit the regressions on dense landmarks",
                 self._network("dense_network.py", "lifter"),
-                (network, *self.held_out),
+                (network, self.stamps / "dense-faces.json"),
                 (self.models / "dense_lifter.safetensors",),
             ),
         ]

@@ -20,10 +20,13 @@ from ...lifting.dense_window import (
 from ...lifting.lifter import POSE_OUTPUTS, LandmarkLifter
 from .observations import LiftedFaces
 
+#: Fraction of the lifted head's error that windows are placed without, at most: those of further looks lie
+#: nearer to the truth.
+LARGEST_CORRECTION = 0.5
 #: Deviations of how windows vary: logarithm of the scale, turn in radians, shift as a fraction of the side.
-SCALE_DEVIATION = 0.06
-TURN_DEVIATION = 0.06
-SHIFT_DEVIATION = 0.025
+SCALE_DEVIATION = 0.025
+TURN_DEVIATION = 0.025
+SHIFT_DEVIATION = 0.012
 #: Fraction of the windows with another exposure and contrast, and the deviations of their logarithms, and of
 #: that of each channel.
 CHANGED_FRACTION = 0.7
@@ -122,11 +125,15 @@ class DenseDataset:
         """Picture, points, shape and weight of the face of a row."""
         shard, k = self._index[row]
         pose, camera = shard.pose(k), shard.assumed_camera(k)
-        window = dense_frame(self._lifter.lifted_points(pose, shard.lifted[k]).pose)
+        placed_by = shard.lifted[k]
+        if rng is not None:
+            correction = np.float32(rng.uniform(0, LARGEST_CORRECTION))
+            placed_by = placed_by + correction * (shard.truth[k] - placed_by)
+        window = dense_frame(self._lifter.lifted_points(pose, placed_by).pose)
         if rng is not None:
             window = varied(window, rng)
         true = self._lifter.lifted_points(pose, shard.truth[k])
-        picture = cut_window(shard.crop[k], shard.crop_frame(k), window)
+        picture = cut_window(shard.crops[k, 0], shard.crop_frame(k, 0), window)
         if rng is not None and rng.random() < CHANGED_FRACTION:
             picture = with_other_tones(picture, rng)
         points = points_in_window(true.points, true.pose, camera, window)

@@ -1,11 +1,12 @@
-"""The regression from dense landmarks to corrections of the lifted head.
+"""The regressions from dense landmarks to corrections of the lifted head, one for each look.
 
-It is fitted to pictures that the network was not trained on, or it would trust the network too much.
+They are fitted to pictures that the network was not trained on, or they would trust it too much. What the
+first look leaves of the shape, further ones do not find: they correct the pose alone.
 """
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +19,13 @@ from ...lifting.dense_landmarks import (
     DenseModel,
     load_dense_backend,
 )
-from ...lifting.dense_network import COMPONENTS
 from ...lifting.lifter import CROPS, FILE_NAME, POSE_OUTPUTS, LandmarkLifter
 from ...lifting.shading import FITTED_TO, lifter_fingerprint
-from ...template.symmetry import Mirror
-from ..data.shards import Shard
-from ..face_models.heads import HeadSource
 from ..files import written_atomically
-from ..fitting.cascade import StageData, observation_of, score, true_outputs, weighted_mean
+from ..fitting.cascade import StageData, score, weighted_mean
 from ..fitting.lifter import fit_ridge
 from ..paths import DataPaths
+from .observations import LiftedFaces
 
 #: Penalties of the ridge regression on normalized inputs, for the pose and for the shape.
 POSE_PENALTY = 0.02
@@ -37,45 +35,53 @@ SHAPE_PENALTY = 0.5
 WRONGLY_LIFTED = 20.0
 
 
-def dense_stage_data(paths: DataPaths, model: DenseModel, shard_path: Path) -> StageData:
-    """What the regression is fitted to, of one shard.
+@dataclass(frozen=True)
+class LookJob:
+    """One look of the network at the faces of a shard.
+
+    Attributes:
+        paths: where the lifter and the network are.
+        model: of points in the window.
+        faces: a file of lifted faces.
+        number: of the look, from 0 on; it is at the crop of that number.
+        z: (N, 6 + K) float32, normalized outputs after the look before, or None for those of the lifter.
+    """
+
+    paths: DataPaths
+    model: DenseModel
+    faces: Path
+    number: int
+    z: np.ndarray | None
+
+
+def look_data(job: LookJob) -> StageData:
+    """What the regression of one look is fitted to.
 
     Args:
-        paths: where the face model, the registration, the lifter and the network are.
-        model: of points in the window.
-        shard_path: the shard.
+        job: the look.
 
     Returns:
-        As for the lifter's stages; the inputs are those of `DenseLandmarks.stage_input`.
+        As for the lifter's stages; the inputs are those of `DenseLandmarks.stage_input`, float32.
     """
     torch.set_num_threads(1)
-    heads, mirror = HeadSource.from_paths(paths), Mirror.load(paths.models)
-    lifter = LandmarkLifter.from_pretrained(paths.models, heads.template, shaded=False, dense=False)
-    nothing = Stage.of_nothing(COMPONENTS + len(lifter.weights["basis"]), len(lifter.weights["output_mean"]))
-    dense = DenseLandmarks(load_dense_backend(paths.models), model, nothing)
-    shard = Shard(shard_path)
-    rows = [observation_of(shard.sample(i), heads, lifter, mirror, None) for i in range(len(shard))]
-    inputs, lifted = [], []
-    for row in rows:
-        camera = row.sample.scene.assumed_camera
-        crops = lifter.features(row.sample.picture, row.points, row.pose, None, CROPS)
-        z = lifter.staged(row.x, row.z, row.pose, camera, crops)
-        inputs.append(dense.stage_input(lifter.lifted_points(row.pose, z), camera, crops))
-        lifted.append(z)
-    return StageData(
-        np.stack(inputs),
-        np.stack(lifted).astype(np.float32),
-        true_outputs(lifter, rows),
-        np.array([row.sample.scene.pose.angles[0] for row in rows], np.float32),
-        np.array([row.weight for row in rows], np.float32),
-    )
+    faces, number = LiftedFaces.read(job.faces), job.number
+    outputs = faces.lifted if job.z is None else job.z
+    lifter = LandmarkLifter.from_pretrained(job.paths.models, shaded=False, dense=False)
+    dense = DenseLandmarks(load_dense_backend(job.paths.models), job.model, ())
+    inputs = []
+    for k, z in enumerate(outputs):
+        head = lifter.lifted_points(faces.pose(k), z)
+        crop = faces.crops[k, number], faces.crop_frame(k, number)
+        inputs.append(dense.stage_input(head, faces.assumed_camera(k), *crop))
+    return StageData(np.stack(inputs), outputs, faces.truth, faces.yaw, faces.weight)
 
 
-def fit_dense_stage(train: StageData) -> dict[str, np.ndarray]:
-    """Fit the regression.
+def fit_dense_stage(train: StageData, with_shape: bool) -> dict[str, np.ndarray]:
+    """Fit the regression of one look.
 
     Args:
         train: the pairs.
+        with_shape: whether it corrects the shape, too, and not the pose alone.
 
     Returns:
         Its weights by name, float32.
@@ -86,14 +92,10 @@ def fit_dense_stage(train: StageData) -> dict[str, np.ndarray]:
     mean = weighted_mean(inputs, weight)
     scale = np.sqrt(weighted_mean(inputs, weight, mean)) + 1e-6
     x = (inputs - mean) / scale
-    parts = [
-        fit_ridge(x, residual[:, part], weight, penalty)
-        for part, penalty in (
-            (slice(POSE_OUTPUTS), POSE_PENALTY),
-            (slice(POSE_OUTPUTS, None), SHAPE_PENALTY),
-        )
-    ]
-    matrix, bias = (np.concatenate(column) for column in zip(*parts, strict=True))
+    matrix, bias = np.zeros((residual.shape[1], x.shape[1])), np.zeros(residual.shape[1])
+    parts = [(slice(POSE_OUTPUTS), POSE_PENALTY), (slice(POSE_OUTPUTS, None), SHAPE_PENALTY)]
+    for part, penalty in parts if with_shape else parts[:1]:
+        matrix[part], bias[part] = fit_ridge(x, residual[:, part], weight, penalty)
     stage = {"mean": mean, "scale": scale, "weight": matrix, "bias": bias}
     return {name: np.ascontiguousarray(value, np.float32) for name, value in stage.items()}
 
@@ -101,31 +103,39 @@ def fit_dense_stage(train: StageData) -> dict[str, np.ndarray]:
 def train_dense_lifter(
     paths: DataPaths, model: DenseModel, train: Sequence[Path], held: Sequence[Path], processes: int = 2
 ) -> Iterator[str]:
-    """Fit the regression, and write it with the model of points into the folder of models.
+    """Fit the regressions, and write them with the model of points into the folder of models.
 
     Args:
-        paths: where the face model and the registration are, and the models with lifter and network.
+        paths: where the models are, with lifter and network.
         model: of points in the window.
-        train: shards of pictures that the network was not trained on.
-        held: shards to test it on.
-        processes: that lift the pictures.
+        train: files of lifted faces, three crops each, of pictures that the network was not trained on.
+        held: files of faces to test it on.
+        processes: that run the network.
 
     Yields:
         Lines of report.
     """
     from safetensors.numpy import load_file, save_file
 
-    with ProcessPoolExecutor(processes) as pool:
-        work = partial(dense_stage_data, paths, model)
-        fitted, tested = (StageData.joined(list(pool.map(work, part))) for part in (train, held))
     lifter = LandmarkLifter.from_pretrained(paths.models, shaded=False, dense=False)
-    yield f"{len(fitted.z)} pairs"
-    yield score("stages", tested.z, tested, lifter)
-    stage = fit_dense_stage(fitted)
-    after = tested.z + ((tested.inputs - stage["mean"]) / stage["scale"]) @ stage["weight"].T + stage["bias"]
-    yield score("dense landmarks", after, tested, lifter)
-    arrays = {f"stage1.{name}": value for name, value in stage.items()}
-    arrays["stage1.weight"] = arrays["stage1.weight"].astype(np.float16)
+    files = [*train, *held]
+    outputs: Sequence[np.ndarray | None] = [None] * len(files)
+    arrays: dict[str, np.ndarray] = {}
+    with ProcessPoolExecutor(processes) as pool:
+        for number in range(len(CROPS)):
+            jobs = [LookJob(paths, model, path, number, z) for path, z in zip(files, outputs, strict=True)]
+            seen = list(pool.map(look_data, jobs))
+            fitted, tested = StageData.joined(seen[: len(train)]), StageData.joined(seen[len(train) :])
+            if number == 0:
+                yield f"{len(fitted.z)} pairs"
+                yield score("stages", tested.z, tested, lifter)
+            weights = fit_dense_stage(fitted, with_shape=number == 0)
+            weights["weight"] = weights["weight"].astype(np.float16)
+            arrays |= {f"stage{number + 1}.{name}": value for name, value in weights.items()}
+            stage = Stage.read(arrays, number + 1)
+            after = [data.z + np.stack([stage(row) for row in data.inputs]) for data in seen]
+            yield score(f"look {number + 1}", np.concatenate(after[len(train) :]), tested, lifter)
+            outputs = after
     arrays |= {"points_mean": model.mean, "points_basis": model.basis.astype(np.float16)}
     arrays[FITTED_TO] = lifter_fingerprint(load_file(paths.models / FILE_NAME))
     with written_atomically(paths.models / DENSE_LIFTER_NAME) as temporary:

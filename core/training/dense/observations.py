@@ -1,5 +1,6 @@
 """Rendered heads as the lifter sees them, kept on disk: their crops, lifted heads, and true ones."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import torch
 
 from ...geometry.frames import AffineFrame, Camera
 from ...geometry.pose import WeakPerspectivePose
-from ...lifting.lifter import UNVARIED, LandmarkLifter
+from ...image.crop import CropVariation
+from ...lifting.lifter import LandmarkLifter
 from ...template.symmetry import Mirror
 from ..data.shards import Shard
 from ..face_models.heads import HeadSource
@@ -22,8 +24,8 @@ class LiftedFaces:
     """The faces of one shard of pictures, all turned to the picture's right.
 
     Attributes:
-        crop: (N, 192, 192, 3) uint8, RGB.
-        frame: (N, 2, 3) float64, photo -> crop.
+        crops: (N, C, 192, 192, 3) uint8, RGB, C crops of each face.
+        frames: (N, C, 2, 3) float64, photo -> crop.
         rotation: (N, 3, 3) float64, of the pose that was fitted to the landmarks.
         center: (N, 2) float64, of that pose.
         scale: (N,) float64, of that pose.
@@ -34,8 +36,8 @@ class LiftedFaces:
         yaw: (N,) float32, degrees.
     """
 
-    crop: np.ndarray
-    frame: np.ndarray
+    crops: np.ndarray
+    frames: np.ndarray
     rotation: np.ndarray
     center: np.ndarray
     scale: np.ndarray
@@ -52,7 +54,7 @@ class LiftedFaces:
             return cls(**{field.name: arrays[field.name] for field in fields(cls)})
 
     def __len__(self) -> int:
-        return len(self.crop)
+        return len(self.crops)
 
     def pose(self, k: int) -> WeakPerspectivePose:
         """The pose that was fitted to the landmarks of face k."""
@@ -63,17 +65,20 @@ class LiftedFaces:
         focal_px, cx, cy = (float(value) for value in self.camera[k])
         return Camera(focal_px, cx, cy)
 
-    def crop_frame(self, k: int) -> AffineFrame:
-        """Photo -> crop of face k."""
-        return AffineFrame(self.frame[k])
+    def crop_frame(self, k: int, crop: int) -> AffineFrame:
+        """Photo -> a crop of face k."""
+        return AffineFrame(self.frames[k, crop])
 
 
-def lifted_faces(paths: DataPaths, shard_path: Path, training: bool) -> LiftedFaces:
+def lifted_faces(
+    paths: DataPaths, shard_path: Path, variations: Sequence[CropVariation], training: bool
+) -> LiftedFaces:
     """Lift the heads of a shard of pictures by landmarks and stages alone.
 
     Args:
         paths: where the face model, the registration and the lifter are.
         shard_path: the pictures.
+        variations: of the crop; the stages see features averaged over them.
         training: whether frontal faces are mirrored at random, and some landmarks degraded.
     """
     torch.set_num_threads(1)
@@ -84,11 +89,11 @@ def lifted_faces(paths: DataPaths, shard_path: Path, training: bool) -> LiftedFa
     rows = [observation_of(shard.sample(i), heads, lifter, mirror, rng) for i in range(len(shard))]
     crops, frames, lifted = [], [], []
     for row in rows:
-        (features,) = lifter.features(row.sample.picture, row.points, row.pose, None, [UNVARIED])
+        features = lifter.features(row.sample.picture, row.points, row.pose, None, variations)
         camera = row.sample.scene.assumed_camera
-        crops.append(features.picture)
-        frames.append(features.frame.matrix)
-        lifted.append(lifter.staged(row.x, row.z, row.pose, camera, [features]))
+        crops.append([crop.picture for crop in features])
+        frames.append([crop.frame.matrix for crop in features])
+        lifted.append(lifter.staged(row.x, row.z, row.pose, camera, features))
     cameras = [row.sample.scene.assumed_camera for row in rows]
     return LiftedFaces(
         np.stack(crops),

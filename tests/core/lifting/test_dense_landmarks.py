@@ -12,11 +12,11 @@ from core.errors import ModelError
 from core.geometry.frames import Camera
 from core.geometry.pose import WeakPerspectivePose, fit_pose, rotation_matrix
 from core.image.crop import UNVARIED
-from core.lifting.cascade import Stage
 from core.lifting.dense_landmarks import (
     DENSE_LIFTER_NAME,
     DenseLandmarks,
     DenseModel,
+    LiftedPoints,
     OnnxDense,
     TorchDense,
     load_dense_landmarks,
@@ -124,43 +124,77 @@ def test_the_window_shows_the_crop_where_it_is(astronaut):
     np.testing.assert_allclose([columns.mean(), rows.mean()], [61 + 5, 81 + 5], atol=1.0)
 
 
+class SeesTheHead(SeesExactly):
+    """A network that sees the head where it was drawn last, `further` to the right, cm."""
+
+    def __init__(self, dense: DenseLandmarks, camera: Camera, further: float = 0.0) -> None:
+        super().__init__(np.zeros(0), np.zeros(0))
+        self.dense, self.camera, self.further, self.heads = dense, camera, further, []
+
+    def drawn(self, head: LiftedPoints) -> LiftedPoints:
+        placed = points_in_window(head.points, head.pose, self.camera, dense_frame(head.pose))
+        shifted = placed + np.array([self.further, 0, 0], np.float32)
+        self.told = self.dense.model.weights(shifted), head.z[POSE_OUTPUTS:]
+        self.heads.append(head)
+        return head
+
+
 def test_a_network_that_sees_the_lifted_head_corrects_nothing(lifter, seen):
     points, pose, camera, picture = seen
     dense = lifter.dense
     assert dense is not None
     crops = lifter.features(picture, points, pose, None, CROPS)
     z = np.random.default_rng(2).normal(0, 0.3, 6 + len(lifter.weights["basis"])).astype(np.float32)
-    head = lifter.lifted_points(pose, z)
-    window = dense_frame(head.pose)
-    there = dense.model.weights(points_in_window(head.points, head.pose, camera, window))
-    network = SeesExactly(there, z[6:])
-    stage = Stage(
-        np.zeros(len(there) + len(z) - 6, np.float32),
-        *(getattr(dense.stage, n) for n in ("scale", "weight")),
-        np.zeros(len(z), np.float32),
+    network = SeesTheHead(dense, camera)
+    stages = tuple(
+        replace(stage, mean=np.zeros_like(stage.mean), bias=np.zeros_like(stage.bias))
+        for stage in dense.stages
     )
-    correction = DenseLandmarks(network, dense.model, stage).correction(head, camera, crops)
-    np.testing.assert_allclose(correction, 0, atol=1e-4)
+    looks = DenseLandmarks(network, dense.model, stages)
+    corrected = looks.corrected(z, lambda z: network.drawn(lifter.lifted_points(pose, z)), camera, crops)
+    np.testing.assert_allclose(corrected, z, atol=1e-4)
     # Each crop is looked at; all windows show the same.
     first, *others = (one.astype(float) for one in network.pictures)
     assert len(others) == len(CROPS) - 1
     assert all(0 < np.abs(one - first).mean() < 12 for one in others)
 
 
+def test_each_look_begins_where_the_one_before_has_placed_the_head(lifter, seen):
+    points, pose, camera, picture = seen
+    dense = lifter.dense
+    assert dense is not None
+    crops = lifter.features(picture, points, pose, None, CROPS)
+    z = np.zeros(6 + len(lifter.weights["basis"]), np.float32)
+    network = SeesTheHead(dense, camera, 0.5)
+    looks = DenseLandmarks(network, dense.model, dense.stages)
+    results = [
+        looks.corrected(z, lambda z: network.drawn(lifter.lifted_points(pose, z)), camera, crops[:count])
+        for count in range(len(crops) + 1)
+    ]
+    assert np.array_equal(results[0], z) and len(network.heads) == 1 + 2 + 3
+    last = network.heads[-3:]
+    for head, result in zip(last, results, strict=False):
+        np.testing.assert_array_equal(head.z, result)
+    # Only the first look corrects the shape.
+    assert not np.array_equal(results[1][POSE_OUTPUTS:], z[POSE_OUTPUTS:])
+    for result in results[2:]:
+        np.testing.assert_array_equal(result[POSE_OUTPUTS:], results[1][POSE_OUTPUTS:])
+        assert not np.array_equal(result[:POSE_OUTPUTS], results[1][:POSE_OUTPUTS])
+
+
 def test_what_the_network_sees_moves_the_head(lifter, seen):
-    """Points that lie a centimeter further right move the head there, by a part of it."""
+    """Points that lie three millimeters further right move the head there, by a part of it."""
     points, pose, camera, picture = seen
     dense = lifter.dense
     assert dense is not None
     crops = lifter.features(picture, points, pose, None, [UNVARIED])
-    head = lifter.lifted_points(pose, np.zeros(6 + len(lifter.weights["basis"]), np.float32))
-    placed = points_in_window(head.points, head.pose, camera, dense_frame(head.pose))
-    shape = np.zeros(len(lifter.weights["basis"]), np.float32)
+    z = np.zeros(6 + len(lifter.weights["basis"]), np.float32)
     moved = []
     for right in (0.0, 0.3):
-        network = SeesExactly(dense.model.weights(placed + np.array([right, 0, 0], np.float32)), shape)
-        z = DenseLandmarks(network, dense.model, dense.stage).correction(head, camera, crops)
-        moved.append(lifter.outputs(z)[3])
+        network = SeesTheHead(dense, camera, right)
+        looks = DenseLandmarks(network, dense.model, dense.stages)
+        after = looks.corrected(z, lambda z, n=network: n.drawn(lifter.lifted_points(pose, z)), camera, crops)
+        moved.append(lifter.outputs(after)[3])
     assert 0.02 * 0.003 < moved[1] - moved[0] < 1.2 * 0.003
 
 
