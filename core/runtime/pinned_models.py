@@ -24,7 +24,7 @@ PINNED_MODELS = {
     "profile_lifter.safetensors": "44030bd1487c326998bf44427a9aefc5892b14d28fcc22f5d2599721bac6d3c4",
     "profile_network.onnx": "6f9e86b449d8618401f15a7d685b83a9bd94972839314846a1b0cc6d83922568",
     "profile_network.safetensors": "7ad25e9551d3180e123451646f2f9e902a81e7f905357ccb7325f511ba643f82",
-    "quality_calibration.json": "a90ee45f281ee8b8ba5e962abddc746089a07c4bec515a9527764d36e3d217bd",
+    "quality_calibration.json": "78c7464a05c5963162085609993d84f838ecf7849605ef4bb4e0b9c57ee85f59",
     "segmentation_network.onnx": "99e74f9c4dc26b381dbe9229c61eb2cb4d24c4725b0f03761f4e9f088e95afd6",
     "segmentation_network.safetensors": "b10eba23107e630f29dce6b0191c09b7467bc9be3673ddd423ec139ebe9abdf8",
     "volume_network.onnx": "c5d2a12dd8fd3ce2bf766d9d28a6f9254c6f41faa07b78b72dea03ac32abf09c",
