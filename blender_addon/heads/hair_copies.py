@@ -30,17 +30,17 @@ def hair_copies(
     made = []
     try:
         for ob in shown:
-            made.append((ob, ob.name, _copied(context, ob, copy)))
-        for ob, name, duplicate in made:
+            made.append((ob, ob.name, ob.data.name, _copied(context, ob, copy)))
+        for ob, name, _, duplicate in made:
             ob.name, duplicate.name = "photobust original", name
             ob.data.name, duplicate.data.name = "photobust original", name
-        yield tuple(duplicate for _, _, duplicate in made)
+        yield tuple(duplicate for *_, duplicate in made)
     finally:
-        for ob, name, duplicate in made:
+        for ob, name, data_name, duplicate in made:
             data = duplicate.data
             bpy.data.objects.remove(duplicate)
             (bpy.data.meshes if isinstance(data, bpy.types.Mesh) else bpy.data.hair_curves).remove(data)
-            ob.name = ob.data.name = name
+            ob.name, ob.data.name = name, data_name
 
 
 def shown_as_meshes(head: bpy.types.Object) -> list[bpy.types.Object]:

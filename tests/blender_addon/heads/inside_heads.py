@@ -441,11 +441,13 @@ def check_painted_hair(folder):
     paint(made, (0.5, 0.5, 0.5, 1))
     picture_node(shell.data.materials[0]).image = made
     shell.data.materials.append(None)  # an empty slot
+    shell.data.name = "an artist's name"
     bpy.ops.object.select_all(action="SELECT")
     for name in sorted({"obj", "glb", "fbx"} & set(head_export.formats())):
         out = folder / name
         assert bpy.ops.photobust.export_head(directory=str(out), formats={name}) == {"FINISHED"}
         assert abs(made.pixels[0] - 0.5) < 0.01, "Blender's own picture was dyed"
+        assert shell.data.name == "an artist's name"
     red, green, _, _ = load_picture(folder / "obj" / "Ann_made_color.png")[0, 0].tolist()
     assert red > 2 * green, (red, green)
 
