@@ -1,5 +1,7 @@
 """A head's landmarks as empties that move with it. Needs bpy."""
 
+import re
+
 import bpy
 import numpy as np
 
@@ -8,6 +10,8 @@ from .lookup import collection_of
 #: Custom property of such an empty: the landmark's number, counted as MediaPipe and iBUG do.
 INDEX = "photobust_landmark"
 SIZE = 0.0012
+#: Name of their collection; Blender counts those of one name.
+COLLECTION = re.compile(r".*landmarks(\.\d+)?")
 
 
 def landmarks_of(head: bpy.types.Object) -> list[bpy.types.Object]:
@@ -48,5 +52,5 @@ def remove_landmarks(head: bpy.types.Object) -> None:
     collections = {collection for empty in empties for collection in empty.users_collection}
     bpy.data.batch_remove(empties)
     for collection in collections:
-        if not collection.objects and not collection.children and collection.name.endswith("landmarks"):
+        if not collection.objects and not collection.children and COLLECTION.fullmatch(collection.name):
             bpy.data.collections.remove(collection)

@@ -560,6 +560,7 @@ def check_confidence(head):
 
 
 def check_landmarks(head):
+    bpy.data.collections.new(f"{head.name} landmarks")  # an artist's own: Blender counts the next one
     objects, collections = len(bpy.data.objects), len(bpy.data.collections)
     points = json.loads(head.photobust.manifest)["landmarks"]
     for option, kind, first in (("478", "mediapipe478", 0), ("68", "ibug68", 1)):
