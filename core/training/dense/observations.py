@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ...errors import PhotobustError
 from ...geometry.frames import AffineFrame, Camera
 from ...geometry.pose import WeakPerspectivePose
 from ...image.crop import CropVariation
@@ -49,9 +50,19 @@ class LiftedFaces:
 
     @classmethod
     def read(cls, path: Path) -> "LiftedFaces":
-        """Read those of a file that `write_lifted_faces` wrote."""
+        """Read those of a file that `write_lifted_faces` wrote.
+
+        Raises:
+            PhotobustError: It is of an earlier version.
+        """
         with np.load(path) as arrays:
-            return cls(**{field.name: arrays[field.name] for field in fields(cls)})
+            names = [field.name for field in fields(cls)]
+            if missing := set(names) - set(arrays.files):
+                raise PhotobustError(
+                    f"{path} has no {', '.join(sorted(missing))}: remove it, and run "
+                    "scripts/training/dense_network.py faces again."
+                )
+            return cls(**{name: arrays[name] for name in names})
 
     def __len__(self) -> int:
         return len(self.crops)

@@ -62,6 +62,12 @@ def test_lifted_faces_are_read_as_written(faces, shard):
         assert np.array_equal(getattr(again, field.name), getattr(faces, field.name)), field.name
 
 
+def test_lifted_faces_of_an_earlier_version_are_refused(tmp_path):
+    np.savez(tmp_path / "old.npz", crop=np.zeros(3), yaw=np.zeros(3))
+    with pytest.raises(PhotobustError, match=r"old\.npz has no camera, center, crops.*remove it"):
+        LiftedFaces.read(tmp_path / "old.npz")
+
+
 def test_the_truth_is_where_the_landmarks_are(faces, shard, lifter, heads):
     """The true outputs give the true head's points: in each crop they lie on the landmarks there."""
     from core.training.data.shards import Shard
