@@ -55,7 +55,7 @@ MODELS = {
     "landmark_symmetry.npz": ("CC0-1.0", "which landmarks mirror each other"),
     "landmark_lifter.safetensors": ("CC0-1.0", "Photobust's landmark lifter"),
     "profile_lifter.safetensors": ("CC0-1.0", "Photobust's landmark lifter for faces from the side"),
-    "dense_lifter.safetensors": ("CC0-1.0", "Photobust's regression on dense landmarks"),
+    "dense_lifter.safetensors": ("CC0-1.0", "Photobust's regressions on dense landmarks"),
     "dense_network.onnx": ("Apache-2.0", "Photobust's network for dense landmarks, for ONNX Runtime"),
     "dense_network.safetensors": ("Apache-2.0", "Photobust's network for dense landmarks"),
     "profile_network.onnx": ("Apache-2.0", "Photobust's network for faces from the side, for ONNX Runtime"),
