@@ -19,6 +19,7 @@ def main(folder: Path, photo: Path, saved: str) -> None:
     import addon_utils
 
     addon_utils.enable("blender_addon", default_set=True)
+    from blender_addon.blender.coordinates import coordinates
     from blender_addon.heads import adjustments, loaded, results
     from blender_addon.heads.ignored_mask import empty_mask, mask_text
     from blender_addon.operators.adjust_pins import place_pin
@@ -29,7 +30,7 @@ def main(folder: Path, photo: Path, saved: str) -> None:
     name, *_ = results.build_step_by_step(head, collection, [Vector()], "HEAD", 1.0)
     made = bpy.data.objects[name]
     results.select_only(bpy.context.view_layer, [made])
-    before = adjustments.coordinates(made.data.shape_keys.key_blocks[0])
+    before = coordinates(made.data.shape_keys.key_blocks[0].data)
     made.photobust.sliders.jaw_width = 0.4
     camera = adjustments.document_of(made).camera
     nose = head.record.landmarks("mediapipe478")[1]
@@ -39,7 +40,7 @@ def main(folder: Path, photo: Path, saved: str) -> None:
     mask[: len(mask) // 8] = True
     adjustments.set_ignored_png(made, mask_text(mask))
     assert bpy.ops.photobust.apply_adjustments() == {"FINISHED"}
-    after = adjustments.coordinates(made.data.shape_keys.key_blocks[0])
+    after = coordinates(made.data.shape_keys.key_blocks[0].data)
     assert np.abs(after - before).max() > 0.001
     assert bpy.ops.photobust.save_adjustments(filepath=saved) == {"FINISHED"}
 
