@@ -147,7 +147,8 @@ def test_deviation_is_the_distance_to_the_surface(head, made):
 def test_photo_is_neutral_and_expression(head, wrapper):
     gap = np.linalg.norm(head.photo - head.vertices, axis=1)
     seen = np.flatnonzero(wrapper.registration.skin & (wrapper.registration.rim_distance > 0))
-    assert gap[seen].max() < 0.0005  # a millimeter is what is allowed
+    assert np.quantile(gap[seen], 0.99) < 0.0004
+    assert gap[seen].max() < 0.0007  # a millimeter is what is allowed
     assert gap.max() < 0.003  # inside the mouth, where lips were parted
     assert head.expression.min() >= 0 and head.expression.max() <= 1
     assert np.linalg.norm(head.neutral - head.vertices, axis=1).max() > 0.003  # she smiles
