@@ -1,13 +1,14 @@
 """head.npz and albedo.png -> the animation-ready head as an object. Needs bpy."""
 
 import os
+import zlib
 from pathlib import Path
 
 import bpy
 import numpy as np
 
 from ..blender import compat
-from ..blender.images import pack
+from ..blender.images import is_painted, pack
 from ..errors import HeadFileError
 from .armature import build_armature
 from .checked_pictures import check_picture
@@ -16,6 +17,8 @@ from .head_npz import HeadData
 
 #: The shape key that has the photo's expression.
 PHOTO_SHAPE = "Photo"
+#: Custom property of an image that was loaded from a result: `_packed_sum` of its file.
+PACKED_SUM = "photobust_packed"
 #: The layer of texture coordinates where the file names none.
 UV_LAYER = "UVMap"
 #: The attribute that has each vertex' confidence, 0..1.
@@ -97,7 +100,21 @@ def load_image(path: str | os.PathLike, name: str) -> bpy.types.Image:
     # The alpha is the lashes' alone: it must not darken colors beside it.
     image.alpha_mode = "CHANNEL_PACKED"
     pack(image, Path(path).name)
+    image[PACKED_SUM] = _packed_sum(image)
     return image
+
+
+def is_as_loaded(image: bpy.types.Image) -> bool:
+    """Whether an image is one of `load_image` and shows its file: nobody has painted on it, saved or not."""
+    if image.packed_file is None or is_painted(image):
+        return False
+    return image.get(PACKED_SUM) == _packed_sum(image)
+
+
+def _packed_sum(image: bpy.types.Image) -> str:
+    """Length and checksum of an image's packed file."""
+    data = image.packed_file.data
+    return f"{len(data)} {zlib.crc32(data):08x}"
 
 
 def _mesh(data: HeadData, name: str) -> bpy.types.Mesh:

@@ -10,7 +10,7 @@ from ..blender.images import is_painted
 from ..errors import AddonError
 from . import adjustments, hair
 from .armature import edited, rig_of
-from .build import CONFIDENCE, DEVIATION, PHOTO_SHAPE, PREFIX, load_image
+from .build import CONFIDENCE, DEVIATION, PHOTO_SHAPE, PREFIX, is_as_loaded, load_image
 from .head_materials import ALL_MAP_NODES, IMAGE_NODE
 from .head_npz import HeadData, HeadRig
 from .loaded import LoadedHead
@@ -101,13 +101,14 @@ def _set_images(head: bpy.types.Object, loaded: LoadedHead) -> list[str]:
         used = [tree.nodes[name] for tree in trees if tree and name in tree.nodes]
         # The lashes have a copy of the texture, whose alpha every view takes for holes.
         for old in dict.fromkeys(node.image for node in used if node.image) if path.is_file() else ():
-            new = load_image(path, old.name)
+            engines = is_as_loaded(old)
+            new = load_image(path, old.name if engines else f"{head.name} {path.stem}")
             new.colorspace_settings.name = old.colorspace_settings.name
             new.alpha_mode = old.alpha_mode
             for node in used:
                 if node.image == old:
                     node.image = new
-            if is_painted(old) or old.packed_file is None:
+            if not engines:
                 if is_painted(old):
                     old.pack()  # an image without users is saved with what is packed
                 old.use_fake_user = True

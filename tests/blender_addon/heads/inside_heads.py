@@ -1348,6 +1348,18 @@ def check_refreshed_pictures(folder):
     paint(painted, (0, 1, 0, 1))
     assert refresh_head(head, made) == [painted.name]
     assert head_export.head_image(head) != painted and painted.use_fake_user
+    saved = head_export.head_image(head)
+    paint(saved, (0, 0, 1, 1))
+    saved.pack()  # as Image > Save does
+    assert refresh_head(head, made) == [saved.name]
+    save_png(folder / "mine.png", np.full((16, 16, 4), 30, np.uint8))
+    mine = bpy.data.images.load(str(folder / "mine.png"))
+    mine.pack()
+    for material in textured_materials(head):
+        material.node_tree.nodes[IMAGE_NODE].image = mine
+    assert refresh_head(head, made) == ["mine.png"]
+    assert head_export.head_image(head).name.startswith("Ann albedo")
+    assert refresh_head(head, made) == []
     bpy.ops.wm.save_as_mainfile(filepath=str(folder / "refreshed.blend"))
     name = painted.name
     bpy.ops.wm.open_mainfile(filepath=str(folder / "refreshed.blend"))
