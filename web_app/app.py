@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import json
 import logging
 import re
@@ -48,6 +49,8 @@ ALIVE_SECONDS = 10.0
 MARKER = re.compile(r"\{\{([\w.]+)\}\}")
 #: Endings of files, in lower case, as `Path.suffix` gives them.
 SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
+#: Errors that tell that a disk is full or cannot be written to; others are faults of the server.
+NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 #: Which of how many photos a request brings.
 NUMBER = re.compile(r"[0-9]{1,3}")
 #: Longest name of a photo that is looked at, characters.
@@ -384,7 +387,9 @@ async def not_found(request: Request, error: Exception) -> Response:
 
 
 async def answer_full_disk(request: Request, error: Exception) -> Response:
-    """The answer to a request for which a file or a folder could not be written."""
+    """The answer to a request for which a file or a folder could not be written. Raises any other error."""
+    if getattr(error, "errno", None) not in NOT_WRITABLE:
+        raise error
     log.warning("%s", error)
     return await answer_problem(request, Problem(507, "disk"))
 

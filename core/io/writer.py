@@ -303,14 +303,15 @@ def write_atomically(path: Path, data: bytes) -> None:
 def _replace_files(folder: Path, files: dict[str, bytes]) -> None:
     """Write a folder's files, by name, under other names, and move them to their own when all are complete.
 
-    MANIFEST, the last of them, is not there while they are moved; if it was before, what only an earlier head
-    had is removed. Raises OSError if they cannot be written.
+    MANIFEST, the last of them, is not there while they are moved. Where there are results, what only an
+    earlier head had is removed. Raises OSError if they cannot be written.
     """
     temporaries = {folder / name: _temporary(folder / name) for name in files}
     try:
         for temporary, data in zip(temporaries.values(), files.values(), strict=True):
             temporary.write_bytes(data)
-        is_result = (folder / MANIFEST).is_file()
+        # A writer that was stopped leaves no MANIFEST.
+        is_result = any((folder / name).is_file() for name in (MANIFEST, assets.FILE_NAME))
         (folder / MANIFEST).unlink(missing_ok=True)
         if is_result and assets.FILE_NAME in files:  # whoever reads a head takes the hair that is there
             for name in DESCRIPTIONS.keys() - files.keys():

@@ -9,11 +9,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from starlette.requests import Request
 
 from tests.conftest import PATIENCE_SECONDS
 from tests.web_app.asgi import Client, running
 from web_app import exports
-from web_app.app import PageServer
+from web_app.app import PageServer, answer_full_disk
 from web_app.jobs import Job
 from web_app.sessions import SessionStore
 from web_app.settings import ServerSettings
@@ -257,6 +258,12 @@ def test_a_full_disk_is_told(serve, monkeypatch):
                 assert (answer.status, answer.code) == (507, "disk")
 
     serve(test)
+
+
+def test_other_errors_are_no_full_disk(caplog):
+    with pytest.raises(ConnectionResetError):
+        asyncio.run(answer_full_disk(Request({"type": "http"}), ConnectionResetError(104, "reset")))
+    assert not caplog.records
 
 
 def test_pages_that_have_gone_are_closed(serve):
