@@ -108,7 +108,8 @@ def of_folder(folder: Path, smooth: bool = True, renderer: str = renderers.WORKB
                 ob.modifiers.clear()
                 reduce_textures(ob.data.materials, SMALL_TEXTURE)
             hair.add_hair(ob, folder, product, only=True, offset=offset)
-            points = _with_hair(ob, head.photo)
+            meshes = [one.data for one in hair.shown_of(ob) if one.type == "MESH"]
+            points = _with_hair(head.photo, [coordinates(mesh.vertices) for mesh in meshes], HAIR_MARGIN)
             return _of_standard_size(ob, points, "TEXTURE" if texture else "MATERIAL", lighting.PORTRAIT)
 
         if surface is not None:
@@ -127,14 +128,21 @@ def of_folder(folder: Path, smooth: bool = True, renderer: str = renderers.WORKB
     return SubjectSpec("surface", visible_side(surface), True, build_surface)
 
 
-def _with_hair(head: bpy.types.Object, points: np.ndarray) -> np.ndarray:
-    """A head's points and those of its hair that is to fill the picture, (N, 3), head frame, meters.
+def _with_hair(points: np.ndarray, hair_points: Sequence[np.ndarray], margin: float) -> np.ndarray:
+    """A head's points and those of its hair that is to fill the picture.
 
     Hair that hangs far below the neck or stands far out may leave the picture: the face is what counts.
+
+    Args:
+        points: (N, 3) float32, the head's.
+        hair_points: (M, 3) float32, of each part of its hair, same frame.
+        margin: How far from the head's bounding box hair counts, units of the frame.
+
+    Returns:
+        (K, 3) float32.
     """
-    meshes = [ob.data for ob in hair.shown_of(head) if ob.type == "MESH"]
-    locks = np.concatenate([np.empty((0, 3), np.float32), *(coordinates(mesh.vertices) for mesh in meshes)])
-    least, most = points.min(0) - HAIR_MARGIN, points.max(0) + HAIR_MARGIN
+    locks = np.concatenate([np.empty((0, 3), np.float32), *hair_points])
+    least, most = points.min(0) - margin, points.max(0) + margin
     return np.concatenate([points, locks[((locks >= least) & (locks <= most)).all(1)]])
 
 
@@ -167,14 +175,14 @@ def of_object(context: bpy.types.Context, ob: bpy.types.Object | None, turn: flo
             raise RenderError(f'"{name}" has no faces: there is nothing to see.')
         copy = bpy.data.objects.new("photobust subject", mesh)
         collection.objects.link(copy)
-        placed = [_placed(mesh, matrix)]
+        placed_locks = []
         for lock in locks:
             hair_mesh, hair_matrix = _evaluated(lock, collection, frame)
             one = bpy.data.objects.new("photobust hair", hair_mesh)
             one.parent, one.matrix_local = copy, matrix.inverted_safe() @ hair_matrix
             collection.objects.link(one)
-            placed.append(_placed(hair_mesh, hair_matrix))
-        points = np.concatenate(placed)
+            placed_locks.append(_placed(hair_mesh, hair_matrix))
+        points = _with_hair(_placed(mesh, matrix), placed_locks, HAIR_MARGIN * matrix.median_scale)
         if not np.isfinite(points).all():
             raise RenderError(f'"{name}" has vertices that are nowhere: clean the mesh up first.')
         center = (points.min(0) + points.max(0)) / 2

@@ -501,6 +501,10 @@ def check_operator(folder):
         assert "Choose a folder" in str(error)
     else:
         raise AssertionError("no error")
+    # Hair that hangs down far does not make the face small.
+    near = subjects.of_object(bpy.context, ob).build(bpy.context.scene.collection).distance
+    lock.vertices[2].co.z = -0.9
+    assert subjects.of_object(bpy.context, ob).build(bpy.context.scene.collection).distance <= near
 
 
 if __name__ == "__main__":
