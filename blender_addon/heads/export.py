@@ -24,6 +24,7 @@ from ..blender.glb_origin import moved
 from ..blender.images import is_painted, stored_pixels
 from ..blender.mtl_file import MtlMaterial, completed
 from ..blender.png_file import png_bytes
+from ..blender.png_header import SIGNATURE
 from ..blender.scratch_scene import mesh_as_shown
 from ..errors import ExportError
 from . import confidence, facial_hair, photographed
@@ -539,9 +540,10 @@ def _file_content(image: bpy.types.Image) -> tuple[bytes, str] | None:
     """A file with what an image shows, and the file's ending; None if that is in no single file."""
     if is_painted(image):
         return png_bytes(stored_pixels(image)), ".png"
+    source = Path(bpy.path.abspath(image.filepath))  # somebody may have put a picture of their own there
     if image.packed_file is not None:
-        return image.packed_file.data, ".png"
-    source = Path(bpy.path.abspath(image.filepath))  # somebody has put a picture of their own there
+        data = image.packed_file.data
+        return data, ".png" if data.startswith(SIGNATURE) else source.suffix
     return (source.read_bytes(), source.suffix) if source.is_file() else None
 
 
