@@ -13,6 +13,8 @@ LINEAR = "LINEAR"
 KEY_CHOICES = ("interpolation", "easing", "handle_left_type", "handle_right_type")
 #: The numbers of a key, and how many each has; handles last, which the choices would move.
 KEY_NUMBERS = {"back": 1, "amplitude": 1, "period": 1, "co": 2, "handle_left": 2, "handle_right": 2}
+#: What a curve has beside its keys and modifiers; the mode last, or a color would not be the artist's own.
+CURVE_CHOICES = ("extrapolation", "auto_smoothing", "mute", "lock", "hide", "color", "color_mode")
 
 
 def has_slots() -> bool:
@@ -109,27 +111,49 @@ def assign_again(owner: bpy.types.ID, kept: tuple[bpy.types.Action | None, Any])
 
 
 @contextmanager
-def kept(owners: Sequence[bpy.types.ID]) -> Iterator[None]:
-    """What is done to the actions that move these is done to copies, which are gone afterward."""
-    before = [assignment(owner) for owner in owners]
-    made = set(bpy.data.actions)
-    for owner, (action, slot) in zip(owners, before, strict=True):
-        if action is not None:
-            copied = action.copy()
-            assign_again(owner, (copied, None if slot is None else copied.slots[slot.identifier]))
+def tweaking_left(owners: Sequence[bpy.types.ID]) -> Iterator[None]:
+    """NLA strips of these are not in tweak mode, in which Blender lets nobody give them another action.
+
+    Afterward, those that were are in tweak mode again, unless Blender would now tweak another action.
+    """
+    tweaked = [one for one in owners if one.animation_data is not None and one.animation_data.use_tweak_mode]
+    before = [assignment(owner) for owner in tweaked]
     try:
+        for owner in tweaked:
+            owner.animation_data.use_tweak_mode = False
         yield
     finally:
-        used = {assignment(owner)[0] for owner in owners} - made - {None}
-        for owner, assigned in zip(owners, before, strict=True):
-            assign_again(owner, assigned)
-        for action in used:
-            bpy.data.actions.remove(action)
+        for owner, assigned in zip(tweaked, before, strict=True):
+            owner.animation_data.use_tweak_mode = True
+            if assignment(owner) != assigned:
+                owner.animation_data.use_tweak_mode = False
+
+
+@contextmanager
+def kept(owners: Sequence[bpy.types.ID]) -> Iterator[None]:
+    """What is done to the actions that move these is done to copies, which are gone afterward."""
+    with tweaking_left(owners):
+        before = [assignment(owner) for owner in owners]
+        there = set(bpy.data.actions)
+        copies = []
+        try:
+            for owner, (action, slot) in zip(owners, before, strict=True):
+                if action is not None:
+                    copies.append(action.copy())
+                    same = None if slot is None else copies[-1].slots[slot.identifier]
+                    assign_again(owner, (copies[-1], same))
+            yield
+        finally:
+            made = {assignment(owner)[0] for owner in owners} - there - {None}
+            for owner, assigned in zip(owners, before, strict=True):
+                assign_again(owner, assigned)
+            for action in made.union(copies):
+                bpy.data.actions.remove(action)
 
 
 @contextmanager
 def switched_off(owner: bpy.types.ID) -> Iterator[None]:
-    """Nothing moves a data-block: neither an action, nor strips, nor drivers."""
+    """Nothing moves a data-block, of which no strip is in tweak mode: no action, no strips, no drivers."""
     data = owner.animation_data
     if data is None:
         yield
@@ -148,19 +172,26 @@ def switched_off(owner: bpy.types.ID) -> Iterator[None]:
         assign_again(owner, before)
 
 
-def copy_curve(source: bpy.types.ID, path: str, target: bpy.types.ID, target_path: str) -> None:
-    """Let the curve that moves a property move another data-block's too, with all its keys.
+def copy_curve(source: bpy.types.ID, path: str, target: bpy.types.ID, target_path: str) -> bool:
+    """Let the curve that moves a property move another data-block's too.
+
+    The copy has all keys or samples, all modifiers, and the original's group, color and switches.
 
     Args:
         source: The data-block that the curve moves; if none moves this property, nothing happens.
         path: What it moves, from there.
         target: The data-block that a copy moves afterward; it gets an action if it has none.
         target_path: What that moves, from there.
+
+    Returns:
+        Whether the original can go: False if the target's action is another file's, which cannot be changed.
     """
     curve = next((one for one in curves_of(source) if one.data_path == path), None)
     action, slot = assignment(target)
-    if curve is None or (action is not None and action.library is not None):
-        return
+    if curve is None:
+        return True
+    if action is not None and action.library is not None:
+        return False
     if action is None or (has_slots() and slot is None):
         curves = assign(target, action or bpy.data.actions.new(f"{target.name} sliders"))
     else:
@@ -168,11 +199,16 @@ def copy_curve(source: bpy.types.ID, path: str, target: bpy.types.ID, target_pat
     stale = curves.find(target_path)
     if stale is not None:
         curves.remove(stale)
-    _copy_keys(curve, curves.new(target_path))
+    made = curves.new(target_path)
+    _copy_content(curve, made)
+    if curve.group is not None:
+        groups = _groups(*assignment(target))
+        made.group = groups.get(curve.group.name) or groups.new(curve.group.name)
+    return True
 
 
 def remove_curve(owner: bpy.types.ID, path: str) -> None:
-    """Take away the curve that moves a property, if there is one, and nothing else is moved by it."""
+    """Take away the curve that moves a property, unless it moves another data-block too."""
     curve = next((one for one in curves_of(owner) if one.data_path == path), None)
     action, slot = assignment(owner)
     if curve is None or action is None:
@@ -182,8 +218,26 @@ def remove_curve(owner: bpy.types.ID, path: str) -> None:
         _curves(action, slot).remove(curve)
 
 
+def _groups(action: bpy.types.Action, slot: Any) -> Any:
+    """The collection of the groups of an action's curves that move what has the slot."""
+    return action.layers[0].strips[0].channelbag(slot).groups if has_slots() else action.groups
+
+
+def _copy_content(curve: bpy.types.FCurve, made: bpy.types.FCurve) -> None:
+    """Give a new curve what another one has, but for its group."""
+    if len(curve.sampled_points):
+        _copy_samples(curve, made)
+    else:
+        _copy_keys(curve, made)
+    for choice in CURVE_CHOICES:
+        setattr(made, choice, getattr(curve, choice))
+    for modifier in curve.modifiers:
+        _copy_modifier(modifier, made.modifiers.new(modifier.type))
+    made.update()
+
+
 def _copy_keys(curve: bpy.types.FCurve, made: bpy.types.FCurve) -> None:
-    """Give a new curve what another one has: keys, what is before and after them, and modifiers."""
+    """Give a new curve the keys of another one."""
     count = len(curve.keyframe_points)
     made.keyframe_points.add(count)
     for key, copied in zip(curve.keyframe_points, made.keyframe_points, strict=True):
@@ -193,10 +247,25 @@ def _copy_keys(curve: bpy.types.FCurve, made: bpy.types.FCurve) -> None:
         values = np.empty(numbers * count, np.float32)
         curve.keyframe_points.foreach_get(part, values)
         made.keyframe_points.foreach_set(part, values)
-    made.extrapolation = curve.extrapolation
-    for modifier in curve.modifiers:
-        copy = made.modifiers.new(modifier.type)
-        for known in modifier.bl_rna.properties:
-            if not known.is_readonly:
-                setattr(copy, known.identifier, getattr(modifier, known.identifier))
-    made.update()
+
+
+def _copy_samples(curve: bpy.types.FCurve, made: bpy.types.FCurve) -> None:
+    """Give a new curve the samples of another one, which was baked: one in every frame."""
+    count = len(curve.sampled_points)
+    points = np.empty(2 * count, np.float32)
+    curve.sampled_points.foreach_get("co", points)
+    # Blender samples only curves that have keys; the values themselves are set then.
+    made.keyframe_points.insert(points[0], points[1])
+    first = round(float(points[0]))
+    made.convert_to_samples(first, first + count)  # without the end
+    made.sampled_points.foreach_set("co", points)
+
+
+def _copy_modifier(modifier: bpy.types.FModifier, made: bpy.types.FModifier) -> None:
+    """Give a new modifier the settings of another one, and its control points."""
+    for point in modifier.control_points if modifier.type == "ENVELOPE" else ():
+        copied = made.control_points.add(point.frame)
+        copied.min, copied.max = point.min, point.max
+    for known in modifier.bl_rna.properties:
+        if not known.is_readonly:
+            setattr(made, known.identifier, getattr(modifier, known.identifier))

@@ -137,24 +137,26 @@ def set_bones_drive_shapes(head: bpy.types.Object, wanted: bool) -> None:
     # Others that hang on the same bones, such as a retopologized one; each mesh once.
     bent = {child.data: child for child in rig.children if child.type == "MESH"}
     drives = _drives(rig)
+    staying = set()  # sliders whose curves could not be copied
     for mesh_object in bent.values():
         _carry(mesh_object, rig, moving, wanted)
         keys = mesh_object.data.shape_keys.key_blocks if mesh_object.data.shape_keys else {}
         for key in [keys[shape] for shape in drives if shape in keys]:
             at_key, at_rig = (key.id_data, key.path_from_id("value")), (rig, f'["{key.name}"]')
             if wanted:
-                if mesh_object.data == head.data:
-                    actions.copy_curve(*at_key, *at_rig)
-                actions.remove_curve(*at_key)
+                if mesh_object.data != head.data or actions.copy_curve(*at_key, *at_rig):
+                    actions.remove_curve(*at_key)
                 _add_driver(key, rig, drives[key.name])
             else:
-                actions.copy_curve(*at_rig, *at_key)
+                if not actions.copy_curve(*at_rig, *at_key):
+                    staying.add(key.name)
                 key.driver_remove("value")
                 key.value = rig.get(key.name, 0.0)
         mesh_object.update_tag()
     if not wanted:
         for shape in drives:
-            actions.remove_curve(rig, f'["{shape}"]')
+            if shape not in staying:
+                actions.remove_curve(rig, f'["{shape}"]')
             rig.pop(shape, None)
     rig.update_tag()
 

@@ -151,6 +151,7 @@ def export_head(
         with (
             tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=folder) as temporary,
             _confidence_hidden(head),
+            actions.tweaking_left(_moved_data(head)),
             bones_not_driving(head),
             _without_shape_values(head, options.shapes and format_ != "obj", options.animation),
             _texture_files(head, Path(temporary) / texture if options.textures else None),
@@ -176,6 +177,11 @@ def export_head(
             return [_moved(path, folder) for path in made]
     except OSError as error:
         raise ExportError(f"{folder / stem} cannot be written ({error}): choose another folder.") from error
+
+
+def _moved_data(head: bpy.types.Object) -> list[bpy.types.ID]:
+    """What actions of a head move: the object, its armature and its shapes, as far as it has such."""
+    return [one for one in (head, rig_of(head), head.data.shape_keys) if one is not None]
 
 
 def neck_base(head: bpy.types.Object) -> tuple[float, float, float]:

@@ -22,7 +22,7 @@ from blender_addon.blender.glb_document import document_of
 from blender_addon.blender.glb_file import glb_chunks
 from blender_addon.heads import armature
 from blender_addon.heads.build import build_head
-from blender_addon.heads.export import ExportOptions, export_head
+from blender_addon.heads.export import ExportOptions, export_head, formats
 from blender_addon.heads.head_npz import read_head
 from tests.blender_addon.inside import main
 
@@ -158,6 +158,70 @@ def check_driven_keys(folder):
     assert weights[0] == 0.0 and weights[-1] == 1.0 and (np.diff(weights) > 0).all(), weights
 
 
+def check_driven_curves(folder):
+    """Curves that go with the sliders lose nothing: neither samples, nor modifiers, nor what is theirs."""
+    head, rig = selected_head(folder)
+    keys = head.data.shape_keys
+    for shape in ("jawOpen", "eyeLookInLeft"):
+        for frame, value in ((3, 0.0), (9, 1.0)):
+            keys.key_blocks[shape].value = value
+            keys.key_blocks[shape].keyframe_insert("value", frame=frame, group="Face")
+    keyed, baked = actions.curves_of(keys)
+    baked.convert_to_samples(3, 10)
+    keyed.mute = keyed.lock = True
+    keyed.auto_smoothing = "NONE"
+    keyed.color_mode, keyed.color = "CUSTOM", (0.25, 0.5, 0.75)
+    envelope = keyed.modifiers.new("ENVELOPE")
+    envelope.use_restricted_range, envelope.frame_start, envelope.frame_end = True, 4, 8
+    for frame, low, high in ((3, -0.5, 0.5), (9, -0.25, 2.0)):
+        point = envelope.control_points.add(frame)
+        point.min, point.max = low, high
+    polynomial = baked.modifiers.new("GENERATOR")
+    polynomial.poly_order, polynomial.use_additive = 2, True
+    polynomial.coefficients = (0.0, 0.5, 0.25)
+    wanted = [described(curve) for curve in (keyed, baked)]
+    for driving in (True, False):
+        bpy.ops.photobust.bones_drive_shapes()
+        found = [described(curve) for curve in actions.curves_of(rig if driving else keys)]
+        assert sorted(found, key=str) == sorted(wanted, key=str), (found, wanted)
+        assert not actions.curves_of(keys if driving else rig)
+    # An action of another file gets no copies: the originals stay.
+    theirs = bpy.data.actions.new("theirs")
+    bpy.data.libraries.write(str(folder / "theirs.blend"), {theirs}, fake_user=True)
+    bpy.data.actions.remove(theirs)
+    with bpy.data.libraries.load(str(folder / "theirs.blend"), link=True) as (_, linked):
+        linked.actions = ["theirs"]
+    rig.animation_data.action = linked.actions[0]
+    bpy.ops.photobust.bones_drive_shapes()
+    assert sorted(map(described, actions.curves_of(keys)), key=str) == sorted(wanted, key=str)
+
+
+def described(curve):
+    """All of a curve but what it moves."""
+    modifiers = [
+        {
+            known.identifier: getattr(modifier, known.identifier)
+            for known in modifier.bl_rna.properties
+            if known.identifier not in ("rna_type", "control_points", "coefficients")
+        }
+        for modifier in curve.modifiers
+    ]
+    points = [
+        [(point.frame, point.min, point.max) for point in getattr(modifier, "control_points", ())]
+        for modifier in curve.modifiers
+    ]
+    return (
+        [tuple(key.co) for key in curve.keyframe_points],
+        [tuple(sample.co) for sample in curve.sampled_points],
+        (curve.mute, curve.lock, curve.hide, curve.auto_smoothing, curve.extrapolation),
+        (curve.color_mode, tuple(curve.color), curve.group.name),
+        modifiers,
+        points,
+        [tuple(getattr(modifier, "coefficients", ())) for modifier in curve.modifiers],
+        [round(curve.evaluate(frame), 5) for frame in np.arange(0.0, 12.0, 0.5)],
+    )
+
+
 def animated_weights(file):
     """The values that a GLB file's shapes go through, by their names."""
     document, binary = glb_chunks(file.read_bytes())
@@ -191,6 +255,74 @@ def check_still_files(folder):
     assert keys.key_blocks["jawOpen"].value == 0.5 and keys.animation_data.action is not None
     assert tuple(rig.location) == (1.0, 2.0, 3.0) and bone.rotation_euler.x == 0.5
     assert places(folder / "out") == wanted
+
+
+def check_tweaked_files(folder):
+    """A head is exported while an NLA strip of it is in tweak mode, and is as before afterward."""
+    head, rig = selected_head(folder)
+    keys, scene = head.data.shape_keys, bpy.context.scene
+    scene.frame_start, scene.frame_end = 1, 5
+    export_head(bpy.context, head, folder / "rest", "glb")
+    wanted = places(folder / "rest")
+    for owner, part, path in (
+        (keys, keys.key_blocks["jawOpen"], "value"),
+        (rig, rig.pose.bones["head"], "location"),
+    ):
+        for frame, value in ((1, 0.25), (5, 0.5)):
+            setattr(part, path, value if part != rig.pose.bones["head"] else (value, 0.0, 0.0))
+            part.keyframe_insert(path, frame=frame)
+        data = owner.animation_data
+        data.nla_tracks.new().strips.new("moved", 1, data.action)
+    plain = {owner: actions.assignment(owner)[0] for owner in (keys, rig)}
+    for driving in (False, True):
+        armature.set_bones_drive_shapes(head, driving)
+        for tweaked in ((keys,), (rig,), (keys, rig)):
+            for owner in (keys, rig):
+                owner.animation_data.action = None if owner in tweaked else plain[owner]
+                owner.animation_data.use_tweak_mode = owner in tweaked
+            before = [moved_by(owner) for owner in (keys, rig)]
+            there = set(bpy.data.actions)
+            for animation in (False, True):
+                options = ExportOptions(animation=animation)
+                for format_ in ("glb",) if animation else sorted({"glb", "fbx", "usd"} & set(formats())):
+                    export_head(bpy.context, head, folder / "out", format_, options=options)
+                    assert [moved_by(owner) for owner in (keys, rig)] == before, (driving, format_)
+                    assert set(bpy.data.actions) == there and armature.drives_shapes(rig) == driving
+                if not animation:
+                    assert places(folder / "out") == wanted
+            for owner in tweaked:
+                owner.animation_data.use_tweak_mode = False
+    nothing_is_left_of_errors(keys, rig, plain)
+
+
+def moved_by(owner):
+    """What moves a data-block, and whether that is a strip in tweak mode."""
+    return *actions.assignment(owner), owner.animation_data.use_tweak_mode, owner.animation_data.use_nla
+
+
+def nothing_is_left_of_errors(keys, rig, plain):
+    """Where the second of two data-blocks cannot get a copy, the first has its own action again."""
+    for owner, action in plain.items():
+        owner.animation_data.action = action
+    assign_again, before = actions.assign_again, [moved_by(owner) for owner in (rig, keys)]
+    there = set(bpy.data.actions)
+    calls = []
+
+    def failing(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise AttributeError("as in tweak mode")
+        assign_again(*arguments)
+
+    actions.assign_again = failing
+    try:
+        with actions.kept([rig, keys]):
+            raise AssertionError("nothing has failed")
+    except AttributeError:
+        pass
+    finally:
+        actions.assign_again = assign_again
+    assert [moved_by(owner) for owner in (rig, keys)] == before and set(bpy.data.actions) == there
 
 
 def places(folder):
