@@ -186,7 +186,7 @@ def copy_curve(source: bpy.types.ID, path: str, target: bpy.types.ID, target_pat
     Returns:
         Whether the original can go: False if the target's action is another file's, which cannot be changed.
     """
-    curve = next((one for one in curves_of(source) if one.data_path == path), None)
+    curve = _curve_of(source, path)
     action, slot = assignment(target)
     if curve is None:
         return True
@@ -209,13 +209,18 @@ def copy_curve(source: bpy.types.ID, path: str, target: bpy.types.ID, target_pat
 
 def remove_curve(owner: bpy.types.ID, path: str) -> None:
     """Take away the curve that moves a property, unless it moves another data-block too."""
-    curve = next((one for one in curves_of(owner) if one.data_path == path), None)
+    curve = _curve_of(owner, path)
     action, slot = assignment(owner)
     if curve is None or action is None:
         return
     users = len(slot.users()) if slot is not None else action.users - action.use_fake_user
     if action.library is None and users < 2:
         _curves(action, slot).remove(curve)
+
+
+def _curve_of(owner: bpy.types.ID, path: str) -> bpy.types.FCurve | None:
+    """The curve that moves a property of a data-block."""
+    return next((curve for curve in curves_of(owner) if curve.data_path == path), None)
 
 
 def _groups(action: bpy.types.Action, slot: Any) -> Any:

@@ -76,10 +76,7 @@ def block_means(image: bpy.types.Image, step: int) -> np.ndarray:
     Returns:
         (H, W, 4) float32, bottom row first, values as stored, 0..1.
     """
-    width, height = image.size
-    values = np.empty(width * height * 4, np.float32)
-    image.pixels.foreach_get(values)
-    return means_of_blocks(values.reshape(height, width, 4), step)
+    return means_of_blocks(_values(image)[::-1], step)
 
 
 def means_of_blocks(picture: np.ndarray, step: int) -> np.ndarray:
